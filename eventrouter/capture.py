@@ -1,0 +1,211 @@
+"""From list items and watch lines, as the API server sends them, to batches of records."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from eventrouter.batch import Batch
+from eventrouter.errors import ApiError, BadLine, Expired
+from eventrouter.metrics import Metrics
+from eventrouter.record import Event, Shaper
+from eventrouter.states import OldStates
+
+_DELETED = b'{"type":"DELETED"'
+_VERBS = {"ADDED": "ADDED", "MODIFIED": "UPDATED"}
+# ObjectMeta comes first in an object and its resourceVersion before any text of the event's writer,
+# so that the first one in a line is the object's own (apimachinery, meta/v1 ObjectMeta).
+_RESOURCE_VERSION = b'"resourceVersion":"'
+
+
+class Capture:
+    """Shapes events into batches and remembers their states. One for each reflector.
+
+    The states are those at the position that the reflector has reached, so that an UPDATED record
+    carries the state right before it. Where a state in between may be missing the record
+    carries none: an old state is never guessed.
+    """
+
+    def __init__(self, *, shaper: Shaper, states: OldStates, metrics: Metrics) -> None:
+        self._shaper = shaper
+        self._states = states
+        self._metrics = metrics
+
+    @property
+    def keeps_states(self) -> bool:
+        """Whether old states are wanted at all."""
+        return self._states.enabled
+
+    def forget(self) -> None:
+        """The history went back: what was seen may never have happened."""
+        self._states.clear()
+
+    def remember(self, items: Iterable[Event]) -> None:
+        """Take note of listed states that were shipped before."""
+        for event in items:
+            record = self._shaper.shape(event, "ADDED", None)
+            self._states.put(record.uid, record.state)
+
+    def listed(self, items: Iterable[Event], *, newer_than: int | None) -> Iterator[Batch]:
+        """The items of a list as full batches and a last one, which may be empty. No positions.
+
+        All of them are ADDED in a first list. In one after a gap (`newer_than` is where the gap
+        began) only what is newer goes out, as UPDATED if it was seen before or shows that it has
+        been updated; the state right before it may be lost, so it carries none.
+        """
+        batch = Batch()
+        for event in items:
+            verb = "ADDED"
+            is_old = False
+            if newer_than is not None:
+                is_old = _revision(event) <= newer_than
+                verb = "UPDATED" if _uid(event) in self._states or _is_updated(event) else "ADDED"
+            record = self._shaper.shape(event, verb, None)
+            self._states.put(record.uid, record.state)
+            if is_old:
+                continue
+            self._add(batch, record.kind, record.entry, record.truncated)
+            if batch.is_full:
+                yield batch
+                batch = Batch()
+        yield batch
+
+    def watched(
+        self, lines: Iterable[bytes], *, namespace: str, skip_bad: bool = False
+    ) -> tuple[Batch, ApiError | None]:
+        """The batch of these watch lines, with the position they reach, and what ended the watch if
+        one of them says so: what stands before that line is in the batch all the same.
+
+        Deletions move the position and are not shipped. With `skip_bad` a line that cannot be
+        read is counted as discarded instead of ending the watch.
+        """
+        batch = Batch()
+        position = ""
+        last_deleted = b""
+        end: ApiError | None = None
+        for line in lines:
+            if line.startswith(_DELETED):
+                last_deleted = line
+                continue
+            try:
+                kind, event = parse(line)
+            except BadLine as error:
+                if skip_bad:
+                    self._metrics.received.labels("other").inc()
+                    self._metrics.discarded.labels(error.reason).inc()
+                    continue
+                end = error
+                break
+            verb = _VERBS.get(kind)
+            if verb is not None:
+                old_state = None
+                if verb == "UPDATED":
+                    old_state = self._states.get(_uid(event))
+                record = self._shaper.shape(event, verb, old_state)
+                self._states.put(record.uid, record.state)
+                self._add(batch, record.kind, record.entry, record.truncated)
+            elif kind == "ERROR":
+                end = watch_error(event)
+                break
+            position = _resource_version(event) or position
+            last_deleted = b""
+        if last_deleted:
+            position = _first_resource_version(last_deleted) or position
+        if position:
+            batch.positions[namespace] = position
+        return batch, end
+
+    def _add(self, batch: Batch, kind: str, entry: bytes, truncated: str | None) -> None:
+        batch.add(kind, entry)
+        if truncated is not None:
+            self._metrics.truncated.labels(truncated).inc()
+
+
+def parse(line: bytes) -> tuple[str, Event]:
+    """The type and the object of a watch line. Raises BadLine if it is no such thing."""
+    try:
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        event = _parse_leniently(line)
+    if event.__class__ is dict:
+        kind, obj = event.get("type"), event.get("object")
+        if kind.__class__ is str and obj.__class__ is dict:
+            return kind, obj
+    raise BadLine(f"the watch sent a line that is no watch event: {line[:80]!r}")
+
+
+def _parse_leniently(line: bytes) -> Any:
+    """What orjson refuses and JSON's grammar knows: lone surrogates, NaN, bad UTF-8."""
+    try:
+        return json.loads(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError) as error:
+        raise BadLine(
+            f"the watch sent a line that cannot be read ({error}): {line[:80]!r}"
+        ) from None
+
+
+def parse_list(body: bytes) -> dict[str, Any]:
+    """The body of a list. Raises ApiError if it is no JSON object."""
+    try:
+        page = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        page = _parse_leniently(body)
+    if page.__class__ is not dict:
+        raise BadLine("the answer to a list is no JSON object")
+    return page
+
+
+def watch_error(status: dict[str, Any]) -> ApiError:
+    """The ERROR line's Status as an error of ours."""
+    code = status.get("code")
+    message = f"the watch ended with {code}: {status.get('message')}"
+    if code == 410:
+        return Expired(message)
+    return ApiError(message, reason="watch_error", status=code if isinstance(code, int) else 0)
+
+
+def _metadata(event: Event) -> dict[str, Any]:
+    metadata = event.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _uid(event: Event) -> str:
+    uid = _metadata(event).get("uid")
+    return uid if isinstance(uid, str) else ""
+
+
+def _resource_version(event: Event) -> str:
+    version = _metadata(event).get("resourceVersion")
+    return version if isinstance(version, str) and version.isdecimal() else ""
+
+
+def _revision(event: Event) -> int:
+    """The resourceVersion as a number (KEP-5504: decimal and ordered); without one it is new."""
+    return int(_resource_version(event) or sys.maxsize)
+
+
+def _first_resource_version(line: bytes) -> str:
+    start = line.find(_RESOURCE_VERSION) + len(_RESOURCE_VERSION)
+    version = line[start : line.find(b'"', start)]
+    return version.decode() if version.isdigit() else ""
+
+
+def _is_updated(event: Event) -> bool:
+    """Whether the state shows that it is not its event's first."""
+    metadata = _metadata(event)
+    count = event.get("count")
+    managed = metadata.get("managedFields")
+    created = str(metadata.get("creationTimestamp"))
+    return (
+        (isinstance(count, int) and count > 1)
+        or bool(event.get("series"))
+        or any(
+            str(field.get("time", "")) > created
+            for field in managed or ()
+            if isinstance(field, dict)
+        )
+    )

@@ -1,0 +1,175 @@
+"""The command line: settings from options and EVENTROUTER_* variables, signals, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from eventrouter import __version__, config, logs
+from eventrouter.config import Config
+from eventrouter.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+EXIT_OK, EXIT_FAILED, EXIT_BAD_SETTING = 0, 1, 2
+
+_DESCRIPTION = """\
+Follows the events of a Kubernetes cluster and hands each state of each event to Fluent Bit over the
+Fluent forward protocol, acknowledged. Routing, buffering and delivery are Fluent Bit's.
+
+commands:
+  run    follow and hand over until stopped (the default)
+  demo   try the pair without a cluster; see eventrouter demo --help
+"""
+_EPILOG = """\
+Every option is also a variable: --forward is EVENTROUTER_FORWARD, and so on. An option wins.
+Exit codes: 0 after a clean stop (SIGTERM, SIGINT), 2 for a bad setting, 1 for anything else.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """One setting: its option and variable, how its text is read, what it means."""
+
+    name: str
+    metavar: str
+    parse: Callable[[str], Any]
+    help: str
+    repeatable: bool = False
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return "EVENTROUTER_" + self.name.upper()
+
+
+OPTIONS = (
+    _Option("kubeconfig", "PATH", config.parse_text,
+            "how to reach the API server"
+            " (in a pod: its service account; else KUBECONFIG, ~/.kube/config)"),
+    _Option("namespace", "NS", config.parse_namespace,
+            "follow this namespace only; may be repeated, or have commas in the variable"
+            " (all namespaces)",
+            repeatable=True),
+    _Option("field_selector", "SEL", config.parse_text,
+            "follow only events that match, such as type=Warning; the API server selects (none)"),
+    _Option("forward", "URL", config.parse_text,
+            "where Fluent Bit's forward input listens, tcp://HOST:PORT or unix:///PATH"
+            " (tcp://127.0.0.1:24224)"),
+    _Option("tag_prefix", "PREFIX", config.parse_tag_prefix,
+            "tags are PREFIX.normal, PREFIX.warning and PREFIX.other (kube.events)"),
+    _Option("checkpoint", "PLACE", config.parse_checkpoint,
+            "where to keep the position: lease:NAMESPACE/NAME, file:PATH or none (none)"),
+    _Option("buffer_path", "DIR", config.parse_path_or_none,
+            "Fluent Bit's storage.path, to see what it has delivered; or none (none)"),
+    _Option("cluster_name", "NAME", config.parse_text,
+            "put this into each record as `cluster` (none)"),
+    _Option("old_event_cache", "SIZE", config.parse_size,
+            "memory for old_event, the state before an update; 0 turns it off (16MiB)"),
+    _Option("listen", "[HOST]:PORT", config.parse_listen,
+            "serve /metrics, /livez and /readyz here (:8080)"),
+    _Option("log_level", "LEVEL", config.one_of(*logs.LEVELS),
+            "debug, info, warning or error (info)"),
+    _Option("log_format", "FORMAT", config.one_of(*logs.FORMATS),
+            "json or text (json)"),
+)  # fmt: skip
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, not the usage and a line: the line is what a log keeps."""
+        self.exit(EXIT_BAD_SETTING, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of `eventrouter run`."""
+    result = _Parser(
+        prog="eventrouter",
+        usage="eventrouter [run | demo] [options]",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
+            prog, max_help_position=32, width=100
+        ),
+        allow_abbrev=False,
+    )
+    result.add_argument("command", nargs="?", choices=("run", "demo"), help=argparse.SUPPRESS)
+    result.add_argument("--version", action="version", version=f"eventrouter {__version__}")
+    for option in OPTIONS:
+        result.add_argument(
+            option.flag,
+            metavar=option.metavar,
+            help=option.help,
+            action="append" if option.repeatable else "store",
+        )
+    return result
+
+
+def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Config:
+    """The settings of a command line and an environment. Raises ConfigError."""
+    settings: dict[str, Any] = {}
+    for option in OPTIONS:
+        setting, given = option.flag, getattr(arguments, option.name)
+        if given is None:
+            setting, given = option.variable, environment.get(option.variable)
+        if given is None or given == "":
+            continue
+        if option.repeatable:
+            texts = given if isinstance(given, list) else given.replace(",", " ").split()
+            values = [config.checked(setting, text, option.parse) for text in texts]
+            settings["namespaces"] = tuple(dict.fromkeys(values))
+        else:
+            settings[option.name] = config.checked(setting, given, option.parse)
+    return Config(**settings)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command `eventrouter`. The exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["demo"]:
+        from eventrouter.demo.command import main as demo
+
+        return demo(words[1:])
+    arguments = parser().parse_args(words)
+    try:
+        settings = read_config(arguments, os.environ)
+        logs.set_up(level=settings.log_level, log_format=settings.log_format)
+        return _run(settings)
+    except ConfigError as error:
+        print(f"eventrouter: {error}", file=sys.stderr)
+        return EXIT_BAD_SETTING
+
+
+def _run(settings: Config) -> int:
+    from eventrouter.app import App  # after the settings: a mistake in them is told at once
+
+    app = App(settings)
+    stop = stop_on_signal()
+    app.start(on_failure=stop.set)
+    stop.wait()
+    return EXIT_OK if app.stop() else EXIT_FAILED
+
+
+def stop_on_signal() -> threading.Event:
+    """An event that SIGTERM and SIGINT set. The second one ends the process at once."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: object) -> None:
+        if stop.is_set():
+            os._exit(EXIT_FAILED)
+        log.info("Stopping on %s", signal.Signals(number).name)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    return stop

@@ -1,0 +1,129 @@
+"""The settings: their values once checked, and how each is read from text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from eventrouter.errors import ConfigError
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The Lease that keeps the checkpoint."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to serve HTTP; an empty host is every address, IPv4 and IPv6."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings, checked. The options of the same names say what each means (cli.py)."""
+
+    kubeconfig: str | None = None
+    namespaces: tuple[str, ...] = ()
+    field_selector: str | None = None
+    forward: str = "tcp://127.0.0.1:24224"
+    tag_prefix: str = "kube.events"
+    checkpoint: Lease | Path | None = None
+    buffer_path: Path | None = None
+    cluster_name: str | None = None
+    old_event_cache: int = 16 * 2**20
+    listen: Listen = Listen("", 8080)
+    log_level: str = "info"
+    log_format: str = "json"
+
+
+def parse_size(text: str) -> int:
+    """Bytes from `1500000`, `64K` (1000s) or `16Mi`, `16MiB` (1024s)."""
+    match = re.fullmatch(r"(\d+)\s*([KMG]i?|)B?", text.strip())
+    if not match:
+        raise ValueError(
+            "not a size; write bytes, or a number with K, M, G, Ki, Mi or Gi, as in 16MiB"
+        )
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def parse_listen(text: str) -> Listen:
+    """`:8080`, `127.0.0.1:8080`, `[::1]:8080`."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise ValueError("not [HOST]:PORT, as in :8080 or 127.0.0.1:8080")
+    return Listen(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+def parse_checkpoint(text: str) -> Lease | Path | None:
+    """`lease:NAMESPACE/NAME`, `file:PATH` or `none`."""
+    if text == "none":
+        return None
+    kind, _, rest = text.partition(":")
+    if kind == "file" and rest:
+        return Path(rest)
+    namespace, slash, name = rest.partition("/")
+    if kind == "lease" and slash and _NAMESPACE.fullmatch(namespace) and name:
+        return Lease(namespace, name)
+    raise ValueError("not lease:NAMESPACE/NAME, file:PATH or none")
+
+
+def parse_namespace(text: str) -> str:
+    """One namespace's name."""
+    if not _NAMESPACE.fullmatch(text):
+        raise ValueError("not the name of a namespace")
+    return text
+
+
+def parse_tag_prefix(text: str) -> str:
+    """A tag's beginning, without the last dot."""
+    if not re.fullmatch(r"[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*", text):
+        raise ValueError("not a tag: letters, digits, _ and -, with dots between them")
+    return text
+
+
+def parse_path_or_none(text: str) -> Path | None:
+    """A path, or the word `none`."""
+    if not text:
+        raise ValueError("empty; write a path, or none")
+    return None if text == "none" else Path(text)
+
+
+def parse_text(text: str) -> str:
+    """Anything but nothing."""
+    if not text:
+        raise ValueError("empty")
+    return text
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """A parser for one of these words."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"not one of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+T = TypeVar("T")
+
+
+def checked(setting: str, text: str, parse: Callable[[str], T]) -> T:
+    """The parsed value; a ConfigError that names the setting where it cannot be had."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ConfigError(setting, f"{text!r} is {error}") from error

@@ -1,0 +1,141 @@
+"""The keeper: carries positions from acked to delivered, and both into the checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+
+from eventrouter.batch import Positions
+from eventrouter.buffer import Buffer
+from eventrouter.checkpoint import Checkpoint, CheckpointStore
+from eventrouter.clock import Clock
+from eventrouter.errors import CheckpointError
+from eventrouter.health import Pulse
+from eventrouter.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+# How often the buffer is looked at and the checkpoint written, while there is something new.
+ROUND_SECONDS = 1.0
+_IDLE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Landmark:
+    """Positions that are delivered once none of these chunks exists any more."""
+
+    positions: Positions
+    chunks: frozenset[str]
+
+
+class Keeper:
+    """Keeps the checkpoint. `run` is a thread's whole life; `acked` may be called from any thread.
+
+    `delivered` moves by landmarks: take the acked positions, then note which chunks the buffer
+    holds. What was acked by then is in those chunks or has been delivered already, so when they
+    are gone those positions are delivered. One landmark at a time is enough.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: CheckpointStore,
+        buffer: Buffer,
+        scope: str,
+        start: Checkpoint | None,
+        metrics: Metrics,
+        pulse: Pulse,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._buffer = buffer
+        self._scope = scope
+        self._metrics = metrics
+        self._pulse = pulse
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._acked: Positions = {}
+        self._delivered: Positions = {}
+        if start is not None and start.scope == scope:
+            self._delivered = dict(start.delivered)
+            same_buffer = start.buffer == buffer.identity()
+            self._acked = dict(start.acked if same_buffer else start.delivered)
+        self._landmark: _Landmark | None = None
+        self._saved: Checkpoint | None = None
+        self._trouble = False
+
+    def acked(self, positions: Positions) -> None:
+        """Everything up to these positions is in the sidecar's buffer now."""
+        with self._changed:
+            self._acked = self._acked | positions
+            self._changed.notify()
+
+    def run(self) -> None:
+        """Write the checkpoint while there is something new to write, until stopped."""
+        while not self._stopping:
+            self._pulse.beat()
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping or self._has_news(), _IDLE_SECONDS)
+            self.settle()
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping, ROUND_SECONDS)
+
+    def stop(self) -> None:
+        """Let `run` return soon."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+
+    def settle(self) -> bool:
+        """Look at the buffer, write what is new. Whether all that is acked is delivered."""
+        acked = self._acked
+        if not acked:
+            return True
+        self._move_delivered(acked)
+        self._save(acked)
+        return self._delivered == acked
+
+    def _has_news(self) -> bool:
+        if not self._acked:
+            return False
+        saved = self._saved
+        return saved is None or saved.acked != self._acked or saved.delivered != self._acked
+
+    def _move_delivered(self, acked: Positions) -> None:
+        try:
+            chunks = self._buffer.chunks()
+        except OSError as error:
+            self._failed(f"cannot look into the sidecar's buffer (see --buffer-path): {error}")
+            return
+        if not chunks:
+            self._landmark = None
+            self._delivered = acked
+        elif self._landmark is None or not self._landmark.chunks & chunks:
+            if self._landmark is not None:
+                self._delivered = self._landmark.positions
+            self._landmark = _Landmark(acked, chunks)
+        else:
+            return
+        self._metrics.last_delivered.set(self._clock.time())
+
+    def _save(self, acked: Positions) -> None:
+        checkpoint = Checkpoint(self._scope, self._buffer.identity(), acked, self._delivered)
+        if checkpoint == self._saved:
+            return
+        try:
+            self._store.save(checkpoint, now=self._clock.time())
+        except CheckpointError as error:
+            self._failed(str(error))
+            return
+        self._saved = checkpoint
+        self._trouble = False
+        self._metrics.checkpoints.labels("ok").inc()
+
+    def _failed(self, message: str) -> None:
+        self._metrics.checkpoints.labels("failed").inc()
+        self._metrics.errors.labels("checkpoint", "io").inc()
+        if not self._trouble:
+            self._trouble = True
+            log.error("%s; trying again", message)

@@ -1,0 +1,188 @@
+"""From an Event object, as the API gives it, to the record that is shipped. Pure.
+
+The record is `{"verb", "event", "old_event", "id", "cluster"}` (docs/architecture.md). Event
+bodies are packed once: the same bytes go into the record, into the cache of old states, and
+from there into the next record of that event.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgpack
+
+from eventrouter import forward
+from eventrouter.cut import KEPT_CHARACTERS, is_deep, make_plain, shorten
+
+Event = dict[str, Any]
+
+KINDS = ("normal", "warning", "other")
+
+# Well under the 8 MB of Fluent Bit's buffer_max_size (fluent/pipeline.yaml). An object in etcd is
+# at most 1.5 MiB, so a record with its old state stays whole.
+MAX_RECORD_BYTES = 4 * 1024 * 1024
+
+_KIND_OF_TYPE = {"Normal": "normal", "Warning": "warning"}
+# What Fluent Bit takes as a document id: no control characters, quotes or backslashes
+# (plugins/out_opensearch), and Elasticsearch at most 512 bytes.
+_SAFE_ID = re.compile(r"[0-9A-Za-z._:-]{1,500}")
+_DAY = 24 * 3600 * 10**9
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The seconds of an EventTime are 32 bits, of which Fluent Bit keeps the last two values for itself.
+_MAX_SECONDS = 0xFFFFFFFD
+
+
+class Record(NamedTuple):
+    """One state of an event, ready to send.
+
+    `kind` is one of KINDS and ends the tag; `entry` is the packed `[time, record]`; `uid` and
+    `state` (the packed event) are for the cache of old states; `truncated` says why the record
+    is not whole: "size", "depth" or "encoding", else None.
+    """
+
+    kind: str
+    entry: bytes
+    uid: str
+    state: bytes
+    truncated: str | None
+
+
+class Shaper:
+    """Makes records. One a thread: a packer is not to be shared."""
+
+    def __init__(self, *, cluster: str | None = None) -> None:
+        self._pack = msgpack.Packer(use_bin_type=True).pack
+        self._cluster = b"" if cluster is None else self._pack("cluster") + self._pack(cluster)
+        self._head = {verb: self._pack("verb") + self._pack(verb) for verb in ("ADDED", "UPDATED")}
+        self._event, self._old_event, self._id, self._truncated = map(
+            self._pack, ("event", "old_event", "id", "truncated")
+        )
+
+    def shape(self, event: Event, verb: str, old_state: bytes | None) -> Record:
+        """The record of one state, whatever the object looks like: this never raises.
+
+        Takes `event` apart: managedFields, kind and apiVersion are removed from it. A state that
+        cannot be sent whole is cut and says so in `truncated`.
+        """
+        truncated = None
+        event.pop("kind", None)
+        event.pop("apiVersion", None)
+        metadata = event.get("metadata")
+        if metadata.__class__ is not dict:
+            metadata = {}
+        managed_fields = metadata.pop("managedFields", None)
+        if is_deep(event):
+            event, truncated = make_plain(event), "depth"
+        try:
+            state = self._pack(event)
+        except (ValueError, TypeError, OverflowError):  # lone surrogates, integers over 64 bits
+            event, truncated = make_plain(event), "encoding"
+            state = self._pack(event)
+
+        nanoseconds = event_time(event, managed_fields)
+        record_id = document_id(metadata, state)
+        entry = self._entry(nanoseconds, verb, state, old_state, record_id, truncated)
+        if len(entry) > MAX_RECORD_BYTES:
+            truncated = "size"
+            entry = self._entry(nanoseconds, verb, state, None, record_id, truncated)
+            for characters in KEPT_CHARACTERS:
+                if len(entry) <= MAX_RECORD_BYTES:
+                    break
+                state = self._pack(shorten(event, characters))
+                entry = self._entry(nanoseconds, verb, state, None, record_id, truncated)
+
+        event_type = event.get("type")
+        kind = _KIND_OF_TYPE.get(event_type, "other") if event_type.__class__ is str else "other"
+        uid = metadata.get("uid")
+        return Record(kind, entry, uid if uid.__class__ is str else "", state, truncated)
+
+    def state(self, event: Event) -> bytes:
+        """The event packed as `shape` would, for the cache of old states."""
+        return self.shape(event, "ADDED", None).state
+
+    def _entry(
+        self,
+        nanoseconds: int,
+        verb: str,
+        state: bytes,
+        old_state: bytes | None,
+        record_id: str,
+        truncated: str | None,
+    ) -> bytes:
+        fields = [self._head[verb], self._event + state]
+        if old_state is not None:
+            fields.append(self._old_event + old_state)
+        fields.append(self._id + self._pack(record_id))
+        if self._cluster:
+            fields.append(self._cluster)
+        if truncated is not None:
+            fields.append(self._truncated + self._pack(truncated))
+        return forward.entry(nanoseconds, forward.map_header(len(fields)) + b"".join(fields))
+
+
+def document_id(metadata: dict[str, Any], state: bytes) -> str:
+    """`<uid>-<resourceVersion>`: the same for the same state, however often it is sent.
+
+    A hash of the state where a server gave no such pair that Elasticsearch could take.
+    """
+    record_id = f"{metadata.get('uid')}-{metadata.get('resourceVersion')}"
+    if metadata.get("uid") and _SAFE_ID.fullmatch(record_id):
+        return record_id
+    return "sha256-" + hashlib.sha256(state).hexdigest()
+
+
+def event_time(event: Event, managed_fields: object = None) -> int:
+    """When the state came about, in nanoseconds since 1970: the event's own word, if believable.
+
+    The first believable of series.lastObservedTime, lastTimestamp, eventTime, firstTimestamp, else
+    creationTimestamp. The first four are client input and choose the index: a time more than a
+    day before the creation is not believed, nor one more than a day after the last write that the
+    API server itself dated (the newest managedFields time, or the creation). A pure function of
+    the state, so that a state sent again lands in the same index. 0 where there is no time at all.
+    """
+    metadata = event.get("metadata")
+    created = (
+        _nanoseconds(metadata.get("creationTimestamp")) if metadata.__class__ is dict else None
+    )
+    series = event.get("series")
+    for text in (
+        series.get("lastObservedTime") if series.__class__ is dict else None,
+        event.get("lastTimestamp"),
+        event.get("eventTime"),
+        event.get("firstTimestamp"),
+    ):
+        claimed = _nanoseconds(text) if text else None
+        if claimed is None:
+            continue
+        if created is None:
+            return claimed
+        if created - _DAY <= claimed and (
+            claimed <= created + _DAY or claimed <= _newest(managed_fields) + _DAY
+        ):
+            return claimed
+    return created or 0
+
+
+def _newest(managed_fields: object) -> int:
+    fields = managed_fields if isinstance(managed_fields, list) else []
+    times = (_nanoseconds(field.get("time")) for field in fields if isinstance(field, dict))
+    return max((time for time in times if time is not None), default=0)
+
+
+def _nanoseconds(text: object) -> int | None:
+    return _parse_time(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=4096)
+def _parse_time(text: str) -> int | None:
+    """An RFC 3339 time in nanoseconds since 1970; None if it is none, or none that can be sent."""
+    try:
+        since = datetime.fromisoformat(text) - _EPOCH
+    except (ValueError, TypeError, OverflowError):  # TypeError: a time without an offset
+        return None
+    microseconds = since // timedelta(microseconds=1)
+    return microseconds * 1000 if 0 <= microseconds <= _MAX_SECONDS * 1_000_000 else None

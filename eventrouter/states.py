@@ -1,0 +1,48 @@
+"""The old states of events: what `old_event` is made of."""
+
+from __future__ import annotations
+
+# What one entry costs beside its bytes: the key (a UUID), the object's head, a share of the dict.
+_OVERHEAD_BYTES = 250
+
+
+class OldStates:
+    """The last seen state of each event, packed, by uid; the least recently seen make room.
+
+    Holds at most about `max_bytes` of memory; 0 turns it off. Not thread-safe: each reflector
+    has its own.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._states: dict[str, bytes] = {}
+        self.enabled = max_bytes > 0
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def __contains__(self, uid: str) -> bool:
+        return uid in self._states
+
+    def get(self, uid: str) -> bytes | None:
+        """The last seen state of this event, None if it is not known."""
+        return self._states.get(uid)
+
+    def put(self, uid: str, state: bytes) -> None:
+        """This is now the last seen state of this event."""
+        if not self.enabled or not uid:
+            return
+        old = self._states.pop(uid, None)
+        if old is not None:
+            self._bytes -= len(old) + _OVERHEAD_BYTES
+        self._states[uid] = state
+        self._bytes += len(state) + _OVERHEAD_BYTES
+        while self._bytes > self._max_bytes:
+            oldest = next(iter(self._states))
+            self._bytes -= len(self._states.pop(oldest)) + _OVERHEAD_BYTES
+
+    def clear(self) -> None:
+        """Nothing is known any more: the next update of each event goes without its old state."""
+        self._states.clear()
+        self._bytes = 0
