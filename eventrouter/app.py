@@ -4,178 +4,139 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
-from functools import partial
 
 from eventrouter.buffer import Buffer, FluentBitBuffer, NoBuffer
-from eventrouter.capture import Capture
-from eventrouter.checkpoint import Checkpoint, CheckpointStore, FileCheckpoint, NoCheckpoint
-from eventrouter.clock import Backoff, SystemClock
+from eventrouter.checkpoint import Checkpoint, CheckpointWriter, FileCheckpoint, NoCheckpoint
+from eventrouter.clock import SystemClock
 from eventrouter.config import Config, Lease
+from eventrouter.election import Election
 from eventrouter.errors import CheckpointError, ConfigError
+from eventrouter.events import KubeEvents
 from eventrouter.health import Health
-from eventrouter.keeper import Keeper
-from eventrouter.kube import KubeEvents, load_configuration
+from eventrouter.kube import KubeApi, load_configuration
+from eventrouter.lease import KubeLease
 from eventrouter.link import Address
-from eventrouter.lister import Lister
 from eventrouter.metrics import Metrics
-from eventrouter.queue import Queue
-from eventrouter.record import Shaper
-from eventrouter.reflector import Reflector
-from eventrouter.retry import Retry
-from eventrouter.sender import Sender
+from eventrouter.pipeline import Pipeline
 from eventrouter.server import HttpServer
-from eventrouter.states import OldStates
 
 log = logging.getLogger(__name__)
 
-# A clean stop takes at most this long: what is queued is sent, then the sidecar's buffer may run
-# empty. Together below the 30 s that a pod is given by default.
-DRAIN_SECONDS = 12.0
-SEAL_SECONDS = 10.0
-
 
 class App:
-    """The whole watcher. Raises ConfigError for a setting that is wrong, before any connection."""
+    """The whole watcher. Raises ConfigError for a setting that is wrong, before any connection.
+
+    With a Lease a pipeline runs while this one leads; without one, from start to stop.
+    """
 
     def __init__(self, settings: Config) -> None:
         self._settings = settings
         self._clock = SystemClock()
-        self._reading_stop = threading.Event()
-        self._sending_stop = threading.Event()
-        self._failed = False
-        self._on_failure: Callable[[], None] = lambda: None
+        self._is_stopping = threading.Event()
+        self._is_failed = False
+        self._on_failure: Callable[[], None] = self._is_stopping.set
+        self._changing = threading.Lock()
+        self._pipeline: Pipeline | None = None
         self.metrics = Metrics()
         self.health = Health(self._clock)
-        self.queue = Queue(clock=self._clock)
-        self._events = KubeEvents(
-            load=lambda: load_configuration(settings.kubeconfig),
-            field_selector=settings.field_selector,
-            metrics=self.metrics,
-            clock_time=self._clock.time,
+        self._api = KubeApi(
+            load=lambda: load_configuration(settings.kubeconfig), answered=self._note_contact
         )
+        self._scope = self._api.scope(settings.field_selector)
         self._address = Address.parse(settings.forward)
         self._buffer = _buffer(settings)
-        self._store = _store(settings)
+        self._election: Election | None = None
+        self._election_stop = threading.Event()
+        self._checkpoint: Checkpoint | None = None
+        self._writer: CheckpointWriter
+        if isinstance(settings.checkpoint, Lease):
+            self._writer = self._election = self._new_election(settings.checkpoint)
+        else:
+            store = FileCheckpoint(settings.checkpoint) if settings.checkpoint else NoCheckpoint()
+            self._checkpoint = _load(store)
+            self._writer = store
         self.http = HttpServer(
             settings.listen.host, settings.listen.port, health=self.health, metrics=self.metrics
         )
-        self._sender = Sender(
-            address=self._address,
-            queue=self.queue,
-            tag_prefix=settings.tag_prefix,
-            on_acked=lambda positions: self._keeper.acked(positions),
-            metrics=self.metrics,
-            pulse=self.health.thread("sender"),
-            contact=self.health.link("sidecar"),
-            stop=self._sending_stop,
-            clock=self._clock,
-        )
-        self._publish_gauges()
 
     def start(self, *, on_failure: Callable[[], None]) -> None:
         """Begin. `on_failure` is called, from another thread, if the watcher cannot go on."""
         self._on_failure = on_failure
-        scope = self._events.scope()
-        checkpoint = self._load_checkpoint(scope)
-        self._keeper = Keeper(
-            store=self._store,
-            buffer=self._buffer,
-            scope=scope,
-            start=checkpoint,
-            metrics=self.metrics,
-            pulse=self.health.thread("keeper"),
-            clock=self._clock,
-        )
         self.http.start()
-        self._sender_thread = self._thread("sender", self._sender.run)
-        self._keeper_thread = self._thread("keeper", self._keeper.run)
-        identity = self._buffer.identity()
-        for namespace in self._settings.namespaces or ("",):
-            start = None
-            if checkpoint is not None:
-                start = checkpoint.resume_at(namespace, scope=scope, buffer=identity)
-            reflector = self._reflector(namespace)
-            log.info(
-                "Following events from %s to %s",
-                self._events.server,
-                self._settings.forward,
-                extra={"namespace": namespace, "resource_version": start},
-            )
-            self._thread(f"events {namespace}".strip(), partial(reflector.run, start))
+        log.info(
+            "Started",
+            extra={"server": self._api.server, "forward": self._address.url},
+        )
+        if self._election is None:
+            self._begin(self._checkpoint)
+            self.metrics.leading.set(1)
+        else:
+            self._election_thread = self._spawn("election", self._election.run)
 
     def stop(self) -> bool:
-        """Stop reading, send what is queued, let the buffer run empty, write the checkpoint.
-
-        All within DRAIN_SECONDS and SEAL_SECONDS. False after a failure of ours.
-        """
-        self._reading_stop.set()
-        self._events.close()
-        self.queue.close()
-        self._sender_thread.join(DRAIN_SECONDS)
-        self._sending_stop.set()
-        self._sender.abort()
-        self._keeper.stop()
-        self._sender_thread.join(1)
-        self._keeper_thread.join(2)
-        deadline = self._clock.monotonic() + SEAL_SECONDS
-        while not (sealed := self._keeper.settle()) and self._clock.monotonic() < deadline:
-            time.sleep(0.2)
+        """End cleanly and soon: the pipeline first, then the lease. False after a failure."""
+        self._is_stopping.set()
+        with self._changing:
+            pipeline = self._pipeline
+        if pipeline is not None:
+            pipeline.stop()
+        if self._election is not None:
+            self._election_stop.set()
+            self._election.release()
+            self._election_thread.join(2)
         self.http.close()
-        unacked = self.metrics.total(self.metrics.received) - self.metrics.total(self.metrics.acked)
-        log.info(
-            "Stopped",
-            extra={
-                "acked": self.metrics.total(self.metrics.acked),
-                "unacked": unacked - self.metrics.total(self.metrics.discarded),
-                "buffer_empty": sealed,
-            },
-        )
-        return not self._failed
+        return not self._is_failed
 
-    def _reflector(self, namespace: str) -> Reflector:
-        settings = self._settings
-        name = f"events {namespace}".strip()
-        cache = settings.old_event_cache // (len(settings.namespaces) or 1)
-        retry = Retry(
-            namespace=namespace, backoff=Backoff(), stop=self._reading_stop, metrics=self.metrics
-        )
-        return Reflector(
-            namespace=namespace,
-            lister=Lister(
-                namespace=namespace,
-                get_page=self._events.page,
-                retry=retry,
-                stop=self._reading_stop,
-            ),
-            watch=self._events.watch,
-            retry=retry,
-            capture=Capture(
-                shaper=Shaper(cluster=settings.cluster_name),
-                states=OldStates(cache),
+    def _begin(self, checkpoint: Checkpoint | None) -> None:
+        """Start a pipeline: at the start, or on being elected."""
+        with self._changing:
+            if self._is_stopping.is_set():
+                return
+            self._pipeline = Pipeline(
+                self._settings,
+                events=KubeEvents(
+                    api=self._api,
+                    field_selector=self._settings.field_selector,
+                    metrics=self.metrics,
+                ),
+                address=self._address,
+                buffer=self._buffer,
+                writer=self._writer,
+                scope=self._scope,
+                may_send=self._election.is_leading if self._election else lambda: True,
+                spawn=self._spawn,
+                health=self.health.part(),
                 metrics=self.metrics,
-            ),
-            queue=self.queue,
+                clock=self._clock,
+            )
+            self._pipeline.start(checkpoint)
+
+    def _abandon(self) -> None:
+        """The leadership is lost. While stopping the pipeline ends by itself: it may not send."""
+        with self._changing:
+            if self._pipeline is not None and not self._is_stopping.is_set():
+                self._pipeline.abandon()
+                self._pipeline = None
+                self.health.drop_parts()
+
+    def _new_election(self, lease: Lease) -> Election:
+        return Election(
+            lease=KubeLease(api=self._api, namespace=lease.namespace, name=lease.name),
+            identity=self._settings.identity,
+            on_elected=self._begin,
+            on_lost=self._abandon,
             metrics=self.metrics,
-            pulse=self.health.thread(name),
-            contact=self.health.link(name),
-            stop=self._reading_stop,
+            pulse=self.health.thread("election"),
+            contact=self.health.link("lease"),
+            stop=self._election_stop,
             clock=self._clock,
         )
 
-    def _load_checkpoint(self, scope: str) -> Checkpoint | None:
-        try:
-            checkpoint = self._store.load()
-        except CheckpointError as error:
-            raise ConfigError("--checkpoint", str(error)) from error
-        if checkpoint is not None and checkpoint.scope != scope:
-            log.warning(
-                "The checkpoint is of another API server or selector: listing everything anew"
-            )
-        return checkpoint
+    def _note_contact(self) -> None:
+        self.metrics.last_contact.set(self._clock.time())
 
-    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+    def _spawn(self, name: str, work: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=self._guarded, args=(name, work), name=name, daemon=True)
         thread.start()
         return thread
@@ -186,27 +147,16 @@ class App:
             work()
         except Exception:
             log.critical("The thread %s failed; giving up", name, exc_info=True)
-            self._failed = True
+            self._is_failed = True
             self._on_failure()
-
-    def _publish_gauges(self) -> None:
-        metrics, queue = self.metrics, self.queue
-        metrics.watch_gauge("eventrouter_queue_events", "Records queued.", lambda: queue.records)
-        metrics.watch_gauge("eventrouter_queue_bytes", "Bytes queued.", lambda: queue.size)
-        metrics.watch_gauge(
-            "eventrouter_events_in_flight",
-            "Records sent and not yet acknowledged.",
-            lambda: metrics.total(metrics.sent) - metrics.total(metrics.acked),
-        )
 
 
 def _buffer(settings: Config) -> Buffer:
     return NoBuffer() if settings.buffer_path is None else FluentBitBuffer(settings.buffer_path)
 
 
-def _store(settings: Config) -> CheckpointStore:
-    if settings.checkpoint is None:
-        return NoCheckpoint()
-    if isinstance(settings.checkpoint, Lease):
-        raise ConfigError("--checkpoint", "lease: is not available yet; use file:PATH or none")
-    return FileCheckpoint(settings.checkpoint)
+def _load(store: FileCheckpoint | NoCheckpoint) -> Checkpoint | None:
+    try:
+        return store.load()
+    except CheckpointError as error:
+        raise ConfigError("--checkpoint", str(error)) from error

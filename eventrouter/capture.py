@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import orjson
-
 from eventrouter.batch import Batch
 from eventrouter.errors import ApiError, BadLine, Expired
 from eventrouter.metrics import Metrics
+from eventrouter.parsing import parse_watch_event
 from eventrouter.record import Event, Shaper
 from eventrouter.states import OldStates
 
@@ -92,7 +90,7 @@ class Capture:
                 last_deleted = line
                 continue
             try:
-                kind, event = parse(line)
+                kind, event = parse_watch_event(line)
             except BadLine as error:
                 if skip_bad:
                     self._metrics.received.labels("other").inc()
@@ -123,40 +121,6 @@ class Capture:
         batch.add(kind, entry)
         if truncated is not None:
             self._metrics.truncated.labels(truncated).inc()
-
-
-def parse(line: bytes) -> tuple[str, Event]:
-    """The type and the object of a watch line. Raises BadLine if it is no such thing."""
-    try:
-        event = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        event = _parse_leniently(line)
-    if event.__class__ is dict:
-        kind, obj = event.get("type"), event.get("object")
-        if kind.__class__ is str and obj.__class__ is dict:
-            return kind, obj
-    raise BadLine(f"the watch sent a line that is no watch event: {line[:80]!r}")
-
-
-def _parse_leniently(line: bytes) -> Any:
-    """What orjson refuses and JSON's grammar knows: lone surrogates, NaN, bad UTF-8."""
-    try:
-        return json.loads(line.decode("utf-8", "replace"))
-    except (ValueError, RecursionError) as error:
-        raise BadLine(
-            f"the watch sent a line that cannot be read ({error}): {line[:80]!r}"
-        ) from None
-
-
-def parse_list(body: bytes) -> dict[str, Any]:
-    """The body of a list. Raises ApiError if it is no JSON object."""
-    try:
-        page = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        page = _parse_leniently(body)
-    if page.__class__ is not dict:
-        raise BadLine("the answer to a list is no JSON object")
-    return page
 
 
 def watch_error(status: dict[str, Any]) -> ApiError:

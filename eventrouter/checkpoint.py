@@ -69,10 +69,9 @@ def _are_positions(value: Any) -> TypeGuard[Positions]:
     )
 
 
-class CheckpointStore(Protocol):
-    """Where the checkpoint is kept. Both calls may raise CheckpointError."""
+class CheckpointWriter(Protocol):
+    """Keeps the checkpoint somewhere. May raise CheckpointError."""
 
-    def load(self) -> Checkpoint | None: ...
     def save(self, checkpoint: Checkpoint, *, now: float) -> None: ...
 
 

@@ -69,7 +69,8 @@ OPTIONS = (
     _Option("tag_prefix", "PREFIX", config.parse_tag_prefix,
             "tags are PREFIX.normal, PREFIX.warning and PREFIX.other (kube.events)"),
     _Option("checkpoint", "PLACE", config.parse_checkpoint,
-            "where to keep the position: lease:NAMESPACE/NAME, file:PATH or none (none)"),
+            "where to keep the position: lease:NAMESPACE/NAME, file:PATH or none"
+        " (in a pod: the Lease eventrouter; else none)"),
     _Option("buffer_path", "DIR", config.parse_path_or_none,
             "Fluent Bit's storage.path, to see what it has delivered; or none (none)"),
     _Option("cluster_name", "NAME", config.parse_text,
@@ -117,7 +118,10 @@ def parser() -> argparse.ArgumentParser:
 
 def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Config:
     """The settings of a command line and an environment. Raises ConfigError."""
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = {
+        "checkpoint": config.default_checkpoint(environment),
+        "identity": config.identity(environment),
+    }
     for option in OPTIONS:
         setting, given = option.flag, getattr(arguments, option.name)
         if given is None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import socket
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from eventrouter.errors import ConfigError
 
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -46,6 +49,26 @@ class Config:
     listen: Listen = Listen("", 8080)
     log_level: str = "info"
     log_format: str = "json"
+    identity: str = ""
+
+
+def in_cluster(environment: Mapping[str, str]) -> bool:
+    """Whether this runs in a pod: the kubelet sets this variable in each."""
+    return bool(environment.get("KUBERNETES_SERVICE_HOST"))
+
+
+def default_checkpoint(environment: Mapping[str, str]) -> Lease | None:
+    """In a pod, the Lease `eventrouter` in the pod's namespace; else none."""
+    if not in_cluster(environment):
+        return None
+    namespace = SERVICE_ACCOUNT / "namespace"
+    return Lease(namespace.read_text().strip(), "eventrouter") if namespace.exists() else None
+
+
+def identity(environment: Mapping[str, str]) -> str:
+    """Who we are in an election: the pod, so that its restarted container takes its own lease."""
+    pod, uid = (environment.get(f"EVENTROUTER_POD_{name}") for name in ("NAME", "UID"))
+    return f"{pod}_{uid}" if pod and uid else f"{socket.gethostname()}_{uuid.uuid4()}"
 
 
 def parse_size(text: str) -> int:

@@ -39,6 +39,7 @@ class Health:
         self._clock = clock
         self._threads: dict[str, Pulse] = {}
         self._links: dict[str, Pulse] = {}
+        self._parts: list[Health] = []
 
     def thread(self, name: str) -> Pulse:
         """The pulse of a thread of ours. Its life begins now."""
@@ -51,11 +52,22 @@ class Health:
         pulse = self._links[name] = Pulse(self._clock)
         return pulse
 
+    def part(self) -> Health:
+        """A part with pulses of its own, which counts until `drop_parts`."""
+        part = Health(self._clock)
+        self._parts.append(part)
+        return part
+
+    def drop_parts(self) -> None:
+        """What they were about is over: nothing of it can ail any more."""
+        self._parts.clear()
+
     def ailing(self) -> list[str]:
         """What is wrong with our threads, in plain words; empty when nothing is."""
         return [
             f"thread {name} has stood still for {age:.0f} s"
-            for name, pulse in self._threads.items()
+            for part in (self, *self._parts)
+            for name, pulse in tuple(part._threads.items())
             if (age := pulse.age()) is not None and age > TURN_SECONDS
         ]
 
@@ -63,6 +75,7 @@ class Health:
         """What keeps us from being of use, in plain words; empty when nothing does."""
         return self.ailing() + [
             f"{name}: " + ("not reached yet" if age is None else f"silent for {age:.0f} s")
-            for name, pulse in self._links.items()
+            for part in (self, *self._parts)
+            for name, pulse in tuple(part._links.items())
             if (age := pulse.age()) is None or age > CONTACT_SECONDS
         ]

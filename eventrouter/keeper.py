@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from eventrouter.batch import Positions
 from eventrouter.buffer import Buffer
-from eventrouter.checkpoint import Checkpoint, CheckpointStore
+from eventrouter.checkpoint import Checkpoint, CheckpointWriter
 from eventrouter.clock import Clock
 from eventrouter.errors import CheckpointError
 from eventrouter.health import Pulse
@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 # How often the buffer is looked at and the checkpoint written, while there is something new.
 ROUND_SECONDS = 1.0
+_SEAL_ROUND_SECONDS = 0.2
 _IDLE_SECONDS = 60.0
 
 
@@ -40,15 +41,14 @@ class Keeper:
     def __init__(
         self,
         *,
-        store: CheckpointStore,
+        writer: CheckpointWriter,
         buffer: Buffer,
         scope: str,
-        start: Checkpoint | None,
         metrics: Metrics,
         pulse: Pulse,
         clock: Clock,
     ) -> None:
-        self._store = store
+        self._writer = writer
         self._buffer = buffer
         self._scope = scope
         self._metrics = metrics
@@ -58,13 +58,16 @@ class Keeper:
         self._stopping = False
         self._acked: Positions = {}
         self._delivered: Positions = {}
-        if start is not None and start.scope == scope:
-            self._delivered = dict(start.delivered)
-            same_buffer = start.buffer == buffer.identity()
-            self._acked = dict(start.acked if same_buffer else start.delivered)
         self._landmark: _Landmark | None = None
         self._saved: Checkpoint | None = None
         self._trouble = False
+
+    def start_from(self, checkpoint: Checkpoint | None) -> None:
+        """Keep what an earlier run had reached, of namespaces that are no longer followed too."""
+        if checkpoint is not None:
+            same_buffer = checkpoint.buffer == self._buffer.identity()
+            self._delivered = dict(checkpoint.delivered)
+            self._acked = dict(checkpoint.acked if same_buffer else checkpoint.delivered)
 
     def acked(self, positions: Positions) -> None:
         """Everything up to these positions is in the sidecar's buffer now."""
@@ -87,6 +90,17 @@ class Keeper:
         with self._changed:
             self._stopping = True
             self._changed.notify()
+
+    def seal(self, seconds: float) -> bool:
+        """After `run`: wait until all that is acked is delivered, and for so long at most.
+
+        Whether it is: then a restart repeats nothing, whatever the buffer.
+        """
+        deadline = self._clock.monotonic() + seconds
+        with self._changed:
+            while not (is_sealed := self.settle()) and self._clock.monotonic() < deadline:
+                self._changed.wait(_SEAL_ROUND_SECONDS)
+        return is_sealed
 
     def settle(self) -> bool:
         """Look at the buffer, write what is new. Whether all that is acked is delivered."""
@@ -125,7 +139,7 @@ class Keeper:
         if checkpoint == self._saved:
             return
         try:
-            self._store.save(checkpoint, now=self._clock.time())
+            self._writer.save(checkpoint, now=self._clock.time())
         except CheckpointError as error:
             self._failed(str(error))
             return

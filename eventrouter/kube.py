@@ -1,4 +1,4 @@
-"""The API server: lists and watches events, raw, and maps what can go wrong to errors of ours.
+"""The API server: sends requests, gives raw answers, maps what can go wrong to errors of ours.
 
 The only importer of `kubernetes`. Its public interface gives configuration, authentication, TLS
 and the connection pool; its models and its Watch are left alone (docs/architecture.md says why).
@@ -10,29 +10,22 @@ import contextlib
 import hashlib
 import os
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlencode
 
 import urllib3
 from kubernetes import client, config
 from kubernetes.client.rest import RESTClientObject
 
 from eventrouter import __version__
-from eventrouter.capture import parse_list
-from eventrouter.errors import AheadOfServer, ApiError, ConfigError, Expired
-from eventrouter.metrics import Metrics
-from eventrouter.lister import Page
+from eventrouter.config import in_cluster
+from eventrouter.errors import AheadOfServer, ApiError, ConfigError, EventrouterError, Expired
+from eventrouter.parsing import parse_object
 
-_CONNECT_SECONDS = 10.0
-_LIST_SECONDS = 60.0
-# How far the read timeout of a watch lies above the server's own end of it.
-_WATCH_GRACE_SECONDS = 15.0
+CONNECT_SECONDS = 10.0
 # A refused token may just have been rotated; more than a minute's wait is not worth obeying.
 _MAX_RETRY_AFTER = 60.0
-# Far above the 1.5 MiB that etcd takes: a line this long is no event.
-_MAX_LINE_BYTES = 64 * 1024 * 1024
 
 # A dead peer is noticed within 40 s, unless something on the way answers keepalives for it.
 _KEEPALIVE = [
@@ -50,17 +43,12 @@ _KEEPALIVE = [
 ]
 
 
-def in_cluster() -> bool:
-    """Whether this runs in a pod: the kubelet sets these for each."""
-    return bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
-
-
 def load_configuration(kubeconfig: str | None) -> client.Configuration:
     """How to reach the API server: the kubeconfig given, else the pod's service account, else
     KUBECONFIG or ~/.kube/config. Raises ConfigError."""
     configuration = client.Configuration()
     try:
-        if kubeconfig is None and in_cluster():
+        if kubeconfig is None and in_cluster(os.environ):
             config.load_incluster_config(client_configuration=configuration)
         else:
             if kubeconfig is not None:
@@ -68,7 +56,7 @@ def load_configuration(kubeconfig: str | None) -> client.Configuration:
             config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
     except Exception as error:  # the loaders raise what YAML, files and plugins raise
         where = kubeconfig or (
-            "the service account" if in_cluster() else "KUBECONFIG, ~/.kube/config"
+            "the service account" if in_cluster(os.environ) else "KUBECONFIG, ~/.kube/config"
         )
         raise ConfigError("--kubeconfig", f"cannot use {where}: {_one_line(error)}") from error
     configuration.retries = False
@@ -79,24 +67,17 @@ def load_configuration(kubeconfig: str | None) -> client.Configuration:
     return configuration
 
 
-class KubeEvents:
-    """Events of the API server, for any number of reflectors. Thread-safe."""
+class KubeApi:
+    """A connection pool to the API server. Thread-safe."""
 
     def __init__(
         self,
         *,
         load: Callable[[], client.Configuration],
-        field_selector: str | None,
-        metrics: Metrics,
-        clock_time: Callable[[], float],
+        answered: Callable[[], None] = lambda: None,
     ) -> None:
         self._load = load
-        self._field_selector = field_selector
-        self._metrics = metrics
-        self._time = clock_time
-        self._lock = threading.Lock()
-        self._open: set[urllib3.BaseHTTPResponse] = set()
-        self._closed = False
+        self.answered = answered
         self._connect()
 
     @property
@@ -104,69 +85,35 @@ class KubeEvents:
         """The API server's URL."""
         return str(self._configuration.host).rstrip("/")
 
-    def scope(self) -> str:
-        """A hash of what a position is valid for: the server's URL and CA, and the selector."""
+    def scope(self, field_selector: str | None) -> str:
+        """A hash of what a resourceVersion is valid for: the server's URL and CA, the selector."""
         ca = self._configuration.ssl_ca_cert
         digest = hashlib.sha256()
-        for part in (self.server, Path(ca).read_text() if ca else "", self._field_selector or ""):
+        for part in (self.server, Path(ca).read_text() if ca else "", field_selector or ""):
             digest.update(part.encode() + b"\0")
         return digest.hexdigest()[:32]
 
-    def page(
-        self,
-        namespace: str,
-        *,
-        limit: int,
-        resource_version: str | None = None,
-        continue_token: str | None = None,
-        selected: bool = True,
-    ) -> Page:
-        """One page of the list of events; of exactly `resource_version` if one is given."""
-        query: dict[str, Any] = {"limit": limit}
-        if resource_version is not None:
-            query |= {"resourceVersion": resource_version, "resourceVersionMatch": "Exact"}
-        if continue_token is not None:
-            query["continue"] = continue_token
-        with (
-            self._get(namespace, query, selected=selected, read_seconds=_LIST_SECONDS) as response,
-            _mapped_errors(self.server),
-        ):
-            body = response.read()
-        self._metrics.lists.labels("ok").inc()
-        page = parse_list(body)
-        metadata = page.get("metadata") or {}
-        version = metadata.get("resourceVersion")
-        if not isinstance(version, str) or not version.isdecimal():
-            raise ApiError(f"{self.server} answered with no list of events", reason="bad_list")
-        return Page(
-            items=[item for item in page.get("items") or () if isinstance(item, dict)],
-            resource_version=version,
-            continue_token=metadata.get("continue") or None,
-        )
-
     @contextlib.contextmanager
-    def watch(
-        self, namespace: str, *, resource_version: str, timeout_seconds: int
-    ) -> Iterator[Iterator[list[bytes]]]:
-        """The lines of a watch, as many at a time as arrived together."""
-        query = {
-            "watch": "true",
-            "resourceVersion": resource_version,
-            "allowWatchBookmarks": "true",
-            "timeoutSeconds": timeout_seconds,
-        }
-        read_seconds = timeout_seconds + _WATCH_GRACE_SECONDS
-        with self._get(namespace, query, selected=True, read_seconds=read_seconds) as response:
-            yield self._lines(response)
-
-    def close(self) -> None:
-        """End all that is open and refuse what comes. Wakes threads that wait for a line."""
-        with self._lock:
-            self._closed = True
-            responses = list(self._open)
-        for response in responses:
-            with contextlib.suppress(Exception):  # it may have ended by itself just now
-                response.shutdown()
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        connect_seconds: float = CONNECT_SECONDS,
+        read_seconds: float,
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
+        """The answer to a request, its body unread. Raises ApiError unless it is a 200 or 201."""
+        timeout = urllib3.Timeout(connect=connect_seconds, read=read_seconds)
+        response = self._send(method, path, query or {}, body, timeout)
+        try:
+            if response.status not in (200, 201):
+                raise _status_error(response, path)
+            with mapped_errors(self.server):
+                yield response
+        finally:
+            response.close()
 
     def _connect(self) -> None:
         """Read the configuration and the CA anew, and connect by them."""
@@ -175,50 +122,35 @@ class KubeEvents:
 
     def _headers(self) -> dict[str, str]:
         """Built for every request: that is what re-reads a rotated token."""
-        headers = {"Accept": "application/json", "User-Agent": f"eventrouter/{__version__}"}
-        with _mapped_errors(self.server):
-            setting = self._configuration.auth_settings().get("BearerToken")
+        headers = {
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "User-Agent": f"eventrouter/{__version__}",
+        }
+        setting = self._configuration.auth_settings().get("BearerToken")
         if setting and setting["value"]:
             headers["Authorization"] = setting["value"].strip()
         elif self._configuration.username:
             headers["Authorization"] = self._configuration.get_basic_auth_token()
         return headers
 
-    @contextlib.contextmanager
-    def _get(
-        self, namespace: str, query: dict[str, Any], *, selected: bool, read_seconds: float
-    ) -> Iterator[urllib3.BaseHTTPResponse]:
-        if selected and self._field_selector:
-            query["fieldSelector"] = self._field_selector
-        path = f"/api/v1/namespaces/{namespace}/events" if namespace else "/api/v1/events"
-        timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=read_seconds)
-        response = self._request(path, query, timeout)
-        with self._lock:
-            self._open.add(response)
-        try:
-            if self._closed:
-                raise ApiError("stopping", reason="stopping")
-            if response.status != 200:
-                error = _status_error(response, path)
-                self._metrics.lists.labels(error.reason).inc()
-                raise error
-            yield response
-        finally:
-            with self._lock:
-                self._open.discard(response)
-            response.close()
-
-    def _request(
-        self, path: str, query: dict[str, Any], timeout: urllib3.Timeout
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes | None,
+        timeout: urllib3.Timeout,
     ) -> urllib3.BaseHTTPResponse:
         """Send it; once more, with all credentials read anew, after a 401 or a TLS error."""
+        url = self.server + path + (f"?{urlencode(query)}" if query else "")
         for is_last in (False, True):
             try:
-                with _mapped_errors(self.server):
+                with mapped_errors(self.server):
                     response: urllib3.BaseHTTPResponse = self._pool.request(
-                        "GET",
-                        self.server + path,
-                        fields=query,
+                        method,
+                        url,
+                        body=body,
                         headers=self._headers(),
                         timeout=timeout,
                         preload_content=False,
@@ -228,7 +160,7 @@ class KubeEvents:
                 if is_last or error.reason != "tls":
                     raise
             else:
-                self._metrics.last_contact.set(self._time())
+                self.answered()
                 if is_last or response.status != 401:
                     return response
                 response.close()
@@ -238,36 +170,17 @@ class KubeEvents:
                 raise ApiError(str(error), reason="credentials") from error
         raise AssertionError("unreachable")
 
-    def _lines(self, response: urllib3.BaseHTTPResponse) -> Iterator[list[bytes]]:
-        """Complete lines. A last one without its end was cut off, and will come again."""
-        rest: list[bytes] = []
-        size = 0
-        with _mapped_errors(self.server):
-            for piece in response.stream(amt=None, decode_content=False):
-                self._metrics.last_contact.set(self._time())
-                if b"\n" not in piece:
-                    rest.append(piece)
-                    size += len(piece)
-                    if size > _MAX_LINE_BYTES:
-                        raise ApiError("the watch sent a line without end", reason="bad_line")
-                    continue
-                lines = b"".join((*rest, piece)).split(b"\n")
-                tail = lines.pop()
-                rest = [tail] if tail else []
-                size = len(tail)
-                yield [line for line in lines if line]
-
 
 @contextlib.contextmanager
-def _mapped_errors(server: str) -> Iterator[None]:
+def mapped_errors(server: str) -> Iterator[None]:
+    """Foreign errors as ours."""
     try:
         yield
-    except ApiError:
+    except EventrouterError:
         raise
     except urllib3.exceptions.ReadTimeoutError as error:
         raise ApiError(f"{server} has gone silent", reason="timeout") from error
-    except (urllib3.exceptions.SSLError, ValueError) as error:
-        # ValueError: what ssl raises for a certificate file that is none
+    except urllib3.exceptions.SSLError as error:
         raise ApiError(f"TLS with {server} failed: {_one_line(error)}", reason="tls") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise ApiError(
@@ -278,7 +191,7 @@ def _mapped_errors(server: str) -> Iterator[None]:
 def _status_error(response: urllib3.BaseHTTPResponse, path: str) -> ApiError:
     """The error of an answer that is not 200, with the Status that Kubernetes sends along."""
     try:
-        status = parse_list(response.read(amt=1024 * 1024))
+        status = parse_object(response.read(amt=1024 * 1024))
     except (ApiError, urllib3.exceptions.HTTPError, OSError):
         status = {}
     code = response.status
@@ -296,7 +209,8 @@ def _status_error(response: urllib3.BaseHTTPResponse, path: str) -> ApiError:
         return AheadOfServer(message)
     hint, reason = {
         401: ("; the credentials are not accepted: see --kubeconfig", "unauthorized"),
-        403: ("; grant it `list` and `watch` on `events`", "forbidden"),
+        403: ("; is the role bound to it?", "forbidden"),
+        409: ("", "conflict"),
         404: (f"; is there a Kubernetes API at {path}?", "not_found"),
         429: ("", "throttled"),
     }.get(code, ("", "server_error" if code >= 500 else "refused"))

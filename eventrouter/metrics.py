@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -19,7 +17,8 @@ from eventrouter import __version__
 class Metrics:
     """All metrics, in a registry of their own. Labels are from closed sets.
 
-    Two sums always hold: received = sent + discarded + queued, and sent = acked + in flight.
+    Two sums always hold: received = sent + discarded + queued, and sent = acked + abandoned + in
+    flight.
     """
 
     def __init__(self) -> None:
@@ -40,6 +39,11 @@ class Metrics:
         )
         self.truncated = self._counter(
             "eventrouter_events_truncated", "Records sent, but not whole.", "reason"
+        )
+        self.abandoned = self._counter(
+            "eventrouter_events_abandoned",
+            "Records sent, and given up with the leadership before their ack; the next leader's.",
+            "type",
         )
         self.lists = self._counter(
             "eventrouter_list", "Pages asked for, probes included.", "result"
@@ -74,6 +78,14 @@ class Metrics:
             "eventrouter_last_delivered_timestamp_seconds",
             "When all that had been acknowledged had last left the sidecar's buffer.",
         )
+        self.leading = self._gauge(
+            "eventrouter_leading", "1 while this one follows the events, 0 while it stands by."
+        )
+        self.queue_events = self._gauge("eventrouter_queue_events", "Records queued.")
+        self.queue_bytes = self._gauge("eventrouter_queue_bytes", "Bytes queued.")
+        self._gauge(
+            "eventrouter_events_in_flight", "Records sent and not yet acknowledged."
+        ).set_function(self.in_flight)
         self._gauge("eventrouter_build_info", "The version that runs.", "version").labels(
             __version__
         ).set(1)
@@ -81,9 +93,9 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
 
-    def watch_gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """A gauge that is read when it is asked for."""
-        self._gauge(name, text).set_function(read)
+    def in_flight(self) -> int:
+        """Records sent, neither acknowledged nor abandoned."""
+        return self.total(self.sent) - self.total(self.acked) - self.total(self.abandoned)
 
     def total(self, counter: Counter) -> int:
         """The sum over all labels of a counter."""

@@ -109,6 +109,12 @@ class Queue:
             self._filled.notify_all()
             self._emptied.notify_all()
 
+    def clear(self) -> None:
+        """Drop what is left."""
+        with self._lock:
+            self._batches.clear()
+            self.records = self.size = 0
+
     @property
     def is_drained(self) -> bool:
         """Whether it is closed and empty: nothing will come any more."""

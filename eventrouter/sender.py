@@ -99,11 +99,18 @@ class Sender:
                 self._stop.wait(self._backoff.next())
             self._pulse.beat()
 
-    def abort(self) -> None:
+    def interrupt(self) -> None:
         """Wake the thread from waiting on the receiver. For another thread, with `stop` set."""
         link = self._link
         if link is not None:
             link.shut()
+
+    def abandon(self) -> None:
+        """After `run`: what has no ack yet is no longer ours to send."""
+        for frame in self._waiting:
+            if frame.records:
+                self._metrics.abandoned.labels(frame.kind).inc(frame.records)
+        self._waiting.clear()
 
     def _connect(self) -> Link:
         try:

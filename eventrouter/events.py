@@ -1,0 +1,131 @@
+"""The events of the API server: its pages of lists and its watches, raw."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
+import urllib3
+
+from eventrouter.errors import ApiError
+from eventrouter.kube import KubeApi
+from eventrouter.lister import Page
+from eventrouter.metrics import Metrics
+from eventrouter.parsing import parse_object
+
+_LIST_SECONDS = 60.0
+# How far the read timeout of a watch lies above the server's own end of it.
+_WATCH_GRACE_SECONDS = 15.0
+# Far above the 1.5 MiB that etcd takes: a line this long is no event.
+_MAX_LINE_BYTES = 64 * 1024 * 1024
+
+
+class KubeEvents:
+    """core/v1 Events, for any number of reflectors. Thread-safe.
+
+    Only core/v1: events.k8s.io shows the same objects again.
+    """
+
+    def __init__(self, *, api: KubeApi, field_selector: str | None, metrics: Metrics) -> None:
+        self._api = api
+        self._field_selector = field_selector
+        self._metrics = metrics
+        self._lock = threading.Lock()
+        self._open: set[urllib3.BaseHTTPResponse] = set()
+        self._closed = False
+
+    def page(
+        self,
+        namespace: str,
+        *,
+        limit: int,
+        resource_version: str | None = None,
+        continue_token: str | None = None,
+        selected: bool = True,
+    ) -> Page:
+        """One page of the list of events; of exactly `resource_version` if one is given."""
+        query = {"limit": str(limit)}
+        if resource_version is not None:
+            query |= {"resourceVersion": resource_version, "resourceVersionMatch": "Exact"}
+        if continue_token is not None:
+            query["continue"] = continue_token
+        try:
+            with self._get(namespace, query, selected, _LIST_SECONDS) as response:
+                page = parse_object(response.read())
+        except ApiError as error:
+            self._metrics.lists.labels(error.reason).inc()
+            raise
+        self._metrics.lists.labels("ok").inc()
+        metadata = page.get("metadata") or {}
+        version = metadata.get("resourceVersion")
+        if not isinstance(version, str) or not version.isdecimal():
+            raise ApiError(f"{self._api.server} answered with no list of events", reason="bad_list")
+        return Page(
+            items=[item for item in page.get("items") or () if isinstance(item, dict)],
+            resource_version=version,
+            continue_token=metadata.get("continue") or None,
+        )
+
+    @contextlib.contextmanager
+    def watch(
+        self, namespace: str, *, resource_version: str, timeout_seconds: int
+    ) -> Iterator[Iterator[list[bytes]]]:
+        """The lines of a watch, as many at a time as arrived together."""
+        query = {
+            "watch": "true",
+            "resourceVersion": resource_version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(timeout_seconds),
+        }
+        read_seconds = timeout_seconds + _WATCH_GRACE_SECONDS
+        with self._get(namespace, query, True, read_seconds) as response:
+            yield lines_of(response, on_piece=self._api.answered)
+
+    def close(self) -> None:
+        """End all that is open and refuse what comes. Wakes threads that wait for an answer."""
+        with self._lock:
+            self._closed = True
+            responses = list(self._open)
+        for response in responses:
+            with contextlib.suppress(Exception):  # it may have ended by itself just now
+                response.shutdown()
+
+    @contextlib.contextmanager
+    def _get(
+        self, namespace: str, query: dict[str, str], selected: bool, read_seconds: float
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
+        if selected and self._field_selector:
+            query["fieldSelector"] = self._field_selector
+        path = f"/api/v1/namespaces/{namespace}/events" if namespace else "/api/v1/events"
+        with self._api.request("GET", path, query=query, read_seconds=read_seconds) as response:
+            with self._lock:
+                self._open.add(response)
+                if self._closed:
+                    raise ApiError("stopping", reason="stopping")
+            try:
+                yield response
+            finally:
+                with self._lock:
+                    self._open.discard(response)
+
+
+def lines_of(
+    response: urllib3.BaseHTTPResponse, *, on_piece: Callable[[], None]
+) -> Iterator[list[bytes]]:
+    """Complete lines. A last one without its end was cut off, and will come again."""
+    rest: list[bytes] = []
+    size = 0
+    for piece in response.stream(amt=None, decode_content=False):
+        on_piece()
+        if b"\n" not in piece:
+            rest.append(piece)
+            size += len(piece)
+            if size > _MAX_LINE_BYTES:
+                raise ApiError("the watch sent a line without end", reason="bad_line")
+            continue
+        lines = b"".join((*rest, piece)).split(b"\n")
+        tail = lines.pop()
+        rest = [tail] if tail else []
+        size = len(tail)
+        yield [line for line in lines if line]
