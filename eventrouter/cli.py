@@ -26,11 +26,13 @@ Fluent forward protocol, acknowledged. Routing, buffering and delivery are Fluen
 
 commands:
   run    follow and hand over until stopped (the default)
+  check  try every link once and say what works
   demo   try the pair without a cluster; see eventrouter demo --help
 """
 _EPILOG = """\
 Every option is also a variable: --forward is EVENTROUTER_FORWARD, and so on. An option wins.
-Exit codes: 0 after a clean stop (SIGTERM, SIGINT), 2 for a bad setting, 1 for anything else.
+Exit codes: 0 after a clean stop (SIGTERM, SIGINT) or a check that found nothing wrong, 2 for a bad
+setting, 1 for anything else.
 """
 
 
@@ -86,17 +88,19 @@ OPTIONS = (
 )  # fmt: skip
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """An argument parser that tells a mistake in one line."""
+
     def error(self, message: str) -> NoReturn:
         """One line, not the usage and a line: the line is what a log keeps."""
         self.exit(EXIT_BAD_SETTING, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The parser of `eventrouter run`."""
-    result = _Parser(
+    result = Parser(
         prog="eventrouter",
-        usage="eventrouter [run | demo] [options]",
+        usage="eventrouter [run | check | demo] [options]",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
@@ -104,7 +108,9 @@ def parser() -> argparse.ArgumentParser:
         ),
         allow_abbrev=False,
     )
-    result.add_argument("command", nargs="?", choices=("run", "demo"), help=argparse.SUPPRESS)
+    result.add_argument(
+        "command", nargs="?", choices=("run", "check", "demo"), help=argparse.SUPPRESS
+    )
     result.add_argument("--version", action="version", version=f"eventrouter {__version__}")
     for option in OPTIONS:
         result.add_argument(
@@ -148,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = read_config(arguments, os.environ)
         logs.set_up(level=settings.log_level, log_format=settings.log_format)
-        return _run(settings)
+        return _check(settings) if arguments.command == "check" else _run(settings)
     except ConfigError as error:
         print(f"eventrouter: {error}", file=sys.stderr)
         return EXIT_BAD_SETTING
@@ -162,6 +168,15 @@ def _run(settings: Config) -> int:
     app.start(on_failure=stop.set)
     stop.wait()
     return EXIT_OK if app.stop() else EXIT_FAILED
+
+
+def _check(settings: Config) -> int:
+    from eventrouter.check import check
+
+    findings = list(check(settings))
+    for finding in findings:
+        print(f"{'ok  ' if finding.is_good else 'FAIL'}  {finding.link}: {finding.what}")
+    return EXIT_OK if all(finding.is_good for finding in findings) else EXIT_FAILED
 
 
 def stop_on_signal() -> threading.Event:
