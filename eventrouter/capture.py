@@ -10,7 +10,7 @@ from eventrouter.batch import Batch
 from eventrouter.errors import ApiError, BadLine, Expired
 from eventrouter.metrics import Metrics
 from eventrouter.parsing import parse_watch_event
-from eventrouter.record import Event, Shaper
+from eventrouter.record import Event, Record, Shaper
 from eventrouter.states import OldStates
 
 _DELETED = b'{"type":"DELETED"'
@@ -66,7 +66,7 @@ class Capture:
             self._states.put(record.uid, record.state)
             if is_old:
                 continue
-            self._add(batch, record.kind, record.entry, record.truncated)
+            self._add(batch, record)
             if batch.is_full:
                 yield batch
                 batch = Batch()
@@ -105,11 +105,13 @@ class Capture:
                     old_state = self._states.get(_uid(event))
                 record = self._shaper.shape(event, verb, old_state)
                 self._states.put(record.uid, record.state)
-                self._add(batch, record.kind, record.entry, record.truncated)
+                self._add(batch, record)
+                position = record.resource_version or position
             elif kind == "ERROR":
                 end = watch_error(event)
                 break
-            position = _resource_version(event) or position
+            else:
+                position = _resource_version(event) or position
             last_deleted = b""
         if last_deleted:
             position = _first_resource_version(last_deleted) or position
@@ -117,10 +119,10 @@ class Capture:
             batch.positions[namespace] = position
         return batch, end
 
-    def _add(self, batch: Batch, kind: str, entry: bytes, truncated: str | None) -> None:
-        batch.add(kind, entry)
-        if truncated is not None:
-            self._metrics.truncated.labels(truncated).inc()
+    def _add(self, batch: Batch, record: Record) -> None:
+        batch.add(record.kind, record.entry)
+        if record.truncated is not None:
+            self._metrics.truncated.labels(record.truncated).inc()
 
 
 def watch_error(status: dict[str, Any]) -> ApiError:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-# Fluent Bit's msgpack reader gives up at 32 levels and closes the connection without an ack; the
-# frame, the entry and the record take four. A real event uses five (metadata.ownerReferences).
+# Fluent Bit's msgpack reader gives up at 32 levels, three of which the frame takes; Elasticsearch's
+# dynamic mapping at 20. The record of a real event has six (event.metadata.ownerReferences).
 MAX_DEPTH = 16
 
 _MAX_INTEGER = 2**63 - 1
@@ -21,15 +21,20 @@ KEPT_CHARACTERS = (32 * 1024, 1024, 16)
 _SCALARS = (str, int, float, bool, type(None))
 
 
-def is_deep(value: dict[str, Any]) -> bool:
-    """Whether containers nest deeper than MAX_DEPTH. Cheap for what is flat, as events are."""
-    level: list[Any] = [value]
+def cut_deep(record: dict[str, Any]) -> dict[str, Any]:
+    """The same record, or one that says that it is cut if containers nest too deep in it."""
+    return make_plain(record) | {"truncated": "depth"} if is_deep(record) else record
+
+
+def is_deep(record: dict[str, Any]) -> bool:
+    """Whether containers nest deeper than MAX_DEPTH."""
+    level: list[Any] = [record]
     for _ in range(MAX_DEPTH):
         level = [
-            inner
+            value
             for outer in level
-            for inner in (outer.values() if outer.__class__ is dict else outer)
-            if inner.__class__ is dict or inner.__class__ is list
+            for value in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(value, dict | list)
         ]
         if not level:
             return False

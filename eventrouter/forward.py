@@ -8,8 +8,9 @@ at it and one bad byte then hides every later record of its chunk (plugins/in_fo
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import msgpack
 from fluent.sender import EventTime
@@ -20,6 +21,7 @@ from eventrouter.errors import AckMismatch
 _MAX_ACK_BYTES = 64 * 1024
 
 _PAIR = b"\x92"  # fixarray of 2: one entry
+_MAP_HEADERS = [bytes((0x80 | length,)) for length in range(16)]
 _FRAME = b"\x93"  # fixarray of 3: one frame
 
 
@@ -30,22 +32,18 @@ def pack(value: object) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def event_time(nanoseconds: int) -> bytes:
-    """The entry's time, packed: ext type 0 of two big-endian 32-bit words, seconds and nanoseconds.
+def entry_head(nanoseconds: int) -> bytes:
+    """What an entry `[time, record]` has before its record.
 
-    Cached, because most events carry whole seconds and come in bursts.
+    The time is ext type 0 of two big-endian 32-bit words, seconds and nanoseconds. Cached, because
+    most events carry whole seconds and come in bursts.
     """
-    return pack(EventTime.from_unix_nano(nanoseconds))
-
-
-def entry(nanoseconds: int, record: bytes) -> bytes:
-    """One `[time, record]`, from a record that is packed already."""
-    return _PAIR + event_time(nanoseconds) + record
+    return _PAIR + pack(EventTime.from_unix_nano(nanoseconds))
 
 
 def map_header(length: int) -> bytes:
     """The head of a map with fewer than 16 pairs."""
-    return bytes((0x80 | length,))
+    return _MAP_HEADERS[length]
 
 
 def frame(tag: str, entries: Sequence[bytes], *, chunk: str) -> bytes:
@@ -53,6 +51,14 @@ def frame(tag: str, entries: Sequence[bytes], *, chunk: str) -> bytes:
     return b"".join(
         (_FRAME, pack(tag), _array_header(len(entries)), *entries, pack({"chunk": chunk}))
     )
+
+
+def change_records(data: bytes, change: Callable[[Any], Any]) -> tuple[bytes, int]:
+    """The frame with its records changed, and how many of them are no longer what they were."""
+    tag, entries, option = msgpack.unpackb(data, strict_map_key=False)
+    changed = [[time, change(record)] for time, record in entries]
+    count = sum(new is not old for (_, old), (_, new) in zip(entries, changed, strict=True))
+    return pack([tag, changed, option]), count
 
 
 def _array_header(length: int) -> bytes:

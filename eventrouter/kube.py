@@ -87,11 +87,13 @@ class KubeApi:
 
     def scope(self, field_selector: str | None) -> str:
         """A hash of what a resourceVersion is valid for: the server's URL and CA, the selector."""
-        ca = self._configuration.ssl_ca_cert
-        digest = hashlib.sha256()
-        for part in (self.server, Path(ca).read_text() if ca else "", field_selector or ""):
-            digest.update(part.encode() + b"\0")
-        return digest.hexdigest()[:32]
+        path = self._configuration.ssl_ca_cert
+        try:
+            ca = Path(path).read_bytes() if path else b""
+        except OSError as error:
+            raise ConfigError("--kubeconfig", f"cannot read its CA: {error}") from error
+        parts = (self.server.encode(), ca, (field_selector or "").encode())
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
 
     @contextlib.contextmanager
     def request(

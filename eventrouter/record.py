@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import msgpack
 
 from eventrouter import forward
-from eventrouter.cut import KEPT_CHARACTERS, is_deep, make_plain, shorten
+from eventrouter.cut import KEPT_CHARACTERS, make_plain, shorten
 
 Event = dict[str, Any]
 
+VERBS = ("ADDED", "UPDATED")
 KINDS = ("normal", "warning", "other")
 
 # Well under the 8 MB of Fluent Bit's buffer_max_size (fluent/pipeline.yaml). An object in etcd is
@@ -40,13 +41,15 @@ class Record(NamedTuple):
     """One state of an event, ready to send.
 
     `kind` is one of KINDS and ends the tag; `entry` is the packed `[time, record]`; `uid` and
-    `state` (the packed event) are for the cache of old states; `truncated` says why the record
-    is not whole: "size", "depth" or "encoding", else None.
+    `state` (the packed event) are for the cache of old states; `resource_version` is empty where
+    the event has none; `truncated` says why the record is not whole: "size", "depth" or
+    "encoding", else None.
     """
 
     kind: str
     entry: bytes
     uid: str
+    resource_version: str
     state: bytes
     truncated: str | None
 
@@ -55,12 +58,10 @@ class Shaper:
     """Makes records. One a thread: a packer is not to be shared."""
 
     def __init__(self, *, cluster: str | None = None) -> None:
-        self._pack = msgpack.Packer(use_bin_type=True).pack
-        self._cluster = b"" if cluster is None else self._pack("cluster") + self._pack(cluster)
-        self._head = {verb: self._pack("verb") + self._pack(verb) for verb in ("ADDED", "UPDATED")}
-        self._event, self._old_event, self._id, self._truncated = map(
-            self._pack, ("event", "old_event", "id", "truncated")
-        )
+        self._pack = pack = msgpack.Packer(use_bin_type=True).pack
+        self._verbs = {verb: pack("verb") + pack(verb) + pack("event") for verb in VERBS}
+        self._old_event, self._id, self._truncated = map(pack, ("old_event", "id", "truncated"))
+        self._cluster = () if cluster is None else (pack("cluster") + pack(cluster),)
 
     def shape(self, event: Event, verb: str, old_state: bytes | None) -> Record:
         """The record of one state, whatever the object looks like: this never raises.
@@ -75,11 +76,12 @@ class Shaper:
         if metadata.__class__ is not dict:
             metadata = {}
         managed_fields = metadata.pop("managedFields", None)
-        if is_deep(event):
-            event, truncated = make_plain(event), "depth"
         try:
             state = self._pack(event)
-        except (ValueError, TypeError, OverflowError):  # lone surrogates, integers over 64 bits
+        except (ValueError, TypeError, OverflowError):
+            # Lone surrogates, integers over 64 bits, more levels than msgpack takes. Fewer levels,
+            # and still too many for Fluent Bit, are not looked for here: no API server sends them,
+            # and looking costs as much as packing. The sender looks when a frame is refused.
             event, truncated = make_plain(event), "encoding"
             state = self._pack(event)
 
@@ -95,14 +97,15 @@ class Shaper:
                 state = self._pack(shorten(event, characters))
                 entry = self._entry(nanoseconds, verb, state, None, record_id, truncated)
 
-        event_type = event.get("type")
-        kind = _KIND_OF_TYPE.get(event_type, "other") if event_type.__class__ is str else "other"
-        uid = metadata.get("uid")
-        return Record(kind, entry, uid if uid.__class__ is str else "", state, truncated)
-
-    def state(self, event: Event) -> bytes:
-        """The event packed as `shape` would, for the cache of old states."""
-        return self.shape(event, "ADDED", None).state
+        kind, uid, version = event.get("type"), metadata.get("uid"), metadata.get("resourceVersion")
+        return Record(
+            _KIND_OF_TYPE.get(kind, "other") if kind.__class__ is str else "other",
+            entry,
+            uid if uid.__class__ is str else "",
+            version if version.__class__ is str and version.isdecimal() else "",
+            state,
+            truncated,
+        )
 
     def _entry(
         self,
@@ -113,15 +116,16 @@ class Shaper:
         record_id: str,
         truncated: str | None,
     ) -> bytes:
-        fields = [self._head[verb], self._event + state]
+        # Each is a key with its value, but for the first: the key of `state` is in _verbs.
+        fields = [state]
         if old_state is not None:
             fields.append(self._old_event + old_state)
         fields.append(self._id + self._pack(record_id))
-        if self._cluster:
-            fields.append(self._cluster)
+        fields += self._cluster
         if truncated is not None:
             fields.append(self._truncated + self._pack(truncated))
-        return forward.entry(nanoseconds, forward.map_header(len(fields)) + b"".join(fields))
+        head = forward.entry_head(nanoseconds) + forward.map_header(1 + len(fields))
+        return b"".join((head, self._verbs[verb], *fields))
 
 
 def document_id(metadata: dict[str, Any], state: bytes) -> str:

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from eventrouter.demo.apiserver import ApiServer
+from eventrouter.demo.receiver import Receiver
+from eventrouter.demo.store import EventStore
+from tests.demo.client import connected
+
+
+@pytest.fixture
+def store():
+    return EventStore()
+
+
+@pytest.fixture
+def server(store):
+    with ApiServer(store) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server):
+    with connected(server) as client:
+        yield client
+
+
+@pytest.fixture
+def receiver():
+    with Receiver() as receiver:
+        yield receiver
