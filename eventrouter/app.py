@@ -9,7 +9,7 @@ from collections.abc import Callable
 from eventrouter.buffer import Buffer, FluentBitBuffer, NoBuffer
 from eventrouter.checkpoint import Checkpoint, CheckpointWriter, FileCheckpoint, NoCheckpoint
 from eventrouter.clock import SystemClock
-from eventrouter.config import Config, Lease
+from eventrouter.config import Config, Lease, checked
 from eventrouter.election import Election
 from eventrouter.errors import CheckpointError, ConfigError
 from eventrouter.events import KubeEvents
@@ -44,7 +44,7 @@ class App:
             load=lambda: load_configuration(settings.kubeconfig), answered=self._note_contact
         )
         self._scope = self._api.scope(settings.field_selector)
-        self._address = Address.parse(settings.forward)
+        self._address = checked("--forward", settings.forward, Address.parse)
         self._buffer = _buffer(settings)
         self._election: Election | None = None
         self._election_stop = threading.Event()

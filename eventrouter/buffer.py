@@ -6,6 +6,7 @@ every output is done with it. Nothing else tells so soon and so surely: its chun
 
 from __future__ import annotations
 
+import os
 import uuid
 from pathlib import Path
 from typing import Protocol
@@ -60,15 +61,21 @@ class FluentBitBuffer:
         return f"{self._marker_id}/{boot}"
 
     def chunks(self) -> frozenset[str]:
-        """Raises OSError where the folder cannot be read."""
-        # The folder is the input's name with its number, whatever the input's alias.
-        return frozenset(str(chunk) for chunk in self._path.glob("forward.*/*.flb"))
+        """Raises OSError where the folder cannot be read: that is not the same as an empty one."""
+        # The input's folder is its name with a number, whatever its alias. Not Path.glob, which
+        # takes what it may not read for empty.
+        return frozenset(
+            f"{folder}/{name}"
+            for folder in os.listdir(self._path)
+            if folder.startswith("forward.")
+            for name in os.listdir(self._path / folder)
+            if name.endswith(".flb")
+        )
 
     def _read_or_write_marker(self) -> str:
         marker = self._path / _MARKER
-        try:
-            with marker.open("x") as file:
-                file.write(uuid.uuid4().hex)
-        except FileExistsError:
-            pass
+        if not marker.exists() or not marker.read_text().strip():
+            new = marker.with_suffix(".new")
+            new.write_text(uuid.uuid4().hex)
+            new.replace(marker)
         return marker.read_text().strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -10,14 +11,14 @@ from eventrouter.batch import Batch
 from eventrouter.errors import ApiError, BadLine, Expired
 from eventrouter.metrics import Metrics
 from eventrouter.parsing import parse_watch_event
-from eventrouter.record import Event, Record, Shaper
+from eventrouter.record import Event, Record, Shaper, resource_version
 from eventrouter.states import OldStates
 
 _DELETED = b'{"type":"DELETED"'
 _VERBS = {"ADDED": "ADDED", "MODIFIED": "UPDATED"}
 # ObjectMeta comes first in an object and its resourceVersion before any text of the event's writer,
 # so that the first one in a line is the object's own (apimachinery, meta/v1 ObjectMeta).
-_RESOURCE_VERSION = b'"resourceVersion":"'
+_RESOURCE_VERSION = re.compile(rb'"resourceVersion":"([0-9]{1,100})"')
 
 
 class Capture:
@@ -32,6 +33,7 @@ class Capture:
         self._shaper = shaper
         self._states = states
         self._metrics = metrics
+        self._first_seen_in_gap: dict[str, str] = {}
 
     @property
     def keeps_states(self) -> bool:
@@ -61,8 +63,10 @@ class Capture:
             is_old = False
             if newer_than is not None:
                 is_old = _revision(event) <= newer_than
-                verb = "UPDATED" if _uid(event) in self._states or _is_updated(event) else "ADDED"
+                verb = "UPDATED" if _is_updated(event) or self._was_seen(event) else "ADDED"
             record = self._shaper.shape(event, verb, None)
+            if newer_than is not None and not is_old and verb == "ADDED":
+                self._first_seen_in_gap[record.uid] = record.resource_version
             self._states.put(record.uid, record.state)
             if is_old:
                 continue
@@ -71,6 +75,22 @@ class Capture:
                 yield batch
                 batch = Batch()
         yield batch
+
+    def end_gap(self) -> None:
+        """The list after a gap is complete."""
+        self._first_seen_in_gap.clear()
+
+    def _was_seen(self, event: Event) -> bool:
+        """Whether an earlier state of the event has been seen.
+
+        A list after a gap may have to start again, and what it saw first the time before was not
+        seen before.
+        """
+        uid = _uid(event)
+        version = self._first_seen_in_gap.get(uid)
+        if version is not None:
+            return version != resource_version(_metadata(event))
+        return uid in self._states
 
     def watched(
         self, lines: Iterable[bytes], *, namespace: str, skip_bad: bool = False
@@ -111,7 +131,7 @@ class Capture:
                 end = watch_error(event)
                 break
             else:
-                position = _resource_version(event) or position
+                position = resource_version(_metadata(event)) or position
             last_deleted = b""
         if last_deleted:
             position = _first_resource_version(last_deleted) or position
@@ -127,11 +147,12 @@ class Capture:
 
 def watch_error(status: dict[str, Any]) -> ApiError:
     """The ERROR line's Status as an error of ours."""
-    code = status.get("code")
-    message = f"the watch ended with {code}: {status.get('message')}"
+    code, text = status.get("code"), status.get("message")
+    code = code if isinstance(code, int) else 0
+    message = f"the watch ended with {code}: {text if isinstance(text, str) else 'no message'}"
     if code == 410:
         return Expired(message)
-    return ApiError(message, reason="watch_error", status=code if isinstance(code, int) else 0)
+    return ApiError(message, reason="watch_error", status=code)
 
 
 def _metadata(event: Event) -> dict[str, Any]:
@@ -144,34 +165,28 @@ def _uid(event: Event) -> str:
     return uid if isinstance(uid, str) else ""
 
 
-def _resource_version(event: Event) -> str:
-    version = _metadata(event).get("resourceVersion")
-    return version if isinstance(version, str) and version.isdecimal() else ""
-
-
 def _revision(event: Event) -> int:
-    """The resourceVersion as a number (KEP-5504: decimal and ordered); without one it is new."""
-    return int(_resource_version(event) or sys.maxsize)
+    """The resourceVersion as a number; without one the event is new."""
+    return int(resource_version(_metadata(event)) or sys.maxsize)
 
 
 def _first_resource_version(line: bytes) -> str:
-    start = line.find(_RESOURCE_VERSION) + len(_RESOURCE_VERSION)
-    version = line[start : line.find(b'"', start)]
-    return version.decode() if version.isdigit() else ""
+    """The first one in a line, as a number's digits; "" if there is none."""
+    match = _RESOURCE_VERSION.search(line)
+    return match[1].decode() if match else ""
 
 
 def _is_updated(event: Event) -> bool:
     """Whether the state shows that it is not its event's first."""
     metadata = _metadata(event)
-    count = event.get("count")
-    managed = metadata.get("managedFields")
-    created = str(metadata.get("creationTimestamp"))
-    return (
-        (isinstance(count, int) and count > 1)
-        or bool(event.get("series"))
-        or any(
-            str(field.get("time", "")) > created
-            for field in managed or ()
-            if isinstance(field, dict)
-        )
+    count, created, managed = (
+        event.get("count"),
+        metadata.get("creationTimestamp"),
+        metadata.get("managedFields"),
     )
+    if (isinstance(count, int) and count > 1) or event.get("series"):
+        return True
+    if not isinstance(created, str) or not isinstance(managed, list):
+        return False
+    times = (field.get("time") for field in managed if isinstance(field, dict))
+    return any(isinstance(time, str) and time > created for time in times)

@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from eventrouter import forward
-from eventrouter.config import Config, Lease
+from eventrouter.config import Config, Lease, checked
 from eventrouter.errors import ApiError, EventrouterError, ForwardError
 from eventrouter.events import KubeEvents
 from eventrouter.kube import KubeApi, load_configuration
@@ -36,7 +36,7 @@ class Finding:
 def check(settings: Config) -> Iterator[Finding]:
     """One finding for each link. Changes nothing. Raises ConfigError for a wrong setting."""
     api = KubeApi(load=lambda: load_configuration(settings.kubeconfig))
-    address = Address.parse(settings.forward)
+    address = checked("--forward", settings.forward, Address.parse)
     events = KubeEvents(api=api, field_selector=settings.field_selector, metrics=Metrics())
     for namespace in settings.namespaces or ("",):
         where = f"events of {namespace}" if namespace else "events of all namespaces"

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from eventrouter import __version__, config, logs
 from eventrouter.config import Config
 from eventrouter.errors import ConfigError
+from eventrouter.link import Address
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,11 @@ class _Option:
         return "EVENTROUTER_" + self.name.upper()
 
 
+def _forward_url(text: str) -> str:
+    Address.parse(text)
+    return text
+
+
 OPTIONS = (
     _Option("kubeconfig", "PATH", config.parse_text,
             "how to reach the API server"
@@ -65,7 +71,7 @@ OPTIONS = (
             repeatable=True),
     _Option("field_selector", "SEL", config.parse_text,
             "follow only events that match, such as type=Warning; the API server selects (none)"),
-    _Option("forward", "URL", config.parse_text,
+    _Option("forward", "URL", _forward_url,
             "where Fluent Bit's forward input listens, tcp://HOST:PORT or unix:///PATH"
             " (tcp://127.0.0.1:24224)"),
     _Option("tag_prefix", "PREFIX", config.parse_tag_prefix,
@@ -108,9 +114,6 @@ def parser() -> Parser:
         ),
         allow_abbrev=False,
     )
-    result.add_argument(
-        "command", nargs="?", choices=("run", "check", "demo"), help=argparse.SUPPRESS
-    )
     result.add_argument("--version", action="version", version=f"eventrouter {__version__}")
     for option in OPTIONS:
         result.add_argument(
@@ -146,15 +149,16 @@ def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -
 def main(argv: Sequence[str] | None = None) -> int:
     """The command `eventrouter`. The exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] == ["demo"]:
+    command = words.pop(0) if words[:1] in (["run"], ["check"], ["demo"]) else "run"
+    if command == "demo":
         from eventrouter.demo.command import main as demo
 
-        return demo(words[1:])
+        return demo(words)
     arguments = parser().parse_args(words)
     try:
         settings = read_config(arguments, os.environ)
         logs.set_up(level=settings.log_level, log_format=settings.log_format)
-        return _check(settings) if arguments.command == "check" else _run(settings)
+        return _check(settings) if command == "check" else _run(settings)
     except ConfigError as error:
         print(f"eventrouter: {error}", file=sys.stderr)
         return EXIT_BAD_SETTING

@@ -14,6 +14,7 @@ from eventrouter.errors import ConfigError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -96,8 +97,8 @@ def parse_checkpoint(text: str) -> Lease | Path | None:
     kind, _, rest = text.partition(":")
     if kind == "file" and rest:
         return Path(rest)
-    namespace, slash, name = rest.partition("/")
-    if kind == "lease" and slash and _NAMESPACE.fullmatch(namespace) and name:
+    namespace, _, name = rest.partition("/")
+    if kind == "lease" and _NAMESPACE.fullmatch(namespace) and _OBJECT_NAME.fullmatch(name):
         return Lease(namespace, name)
     raise ValueError("not lease:NAMESPACE/NAME, file:PATH or none")
 
@@ -124,9 +125,10 @@ def parse_path_or_none(text: str) -> Path | None:
 
 
 def parse_text(text: str) -> str:
-    """Anything but nothing."""
+    """Anything that is text, but not nothing."""
     if not text:
         raise ValueError("empty")
+    text.encode()  # a UnicodeEncodeError is a ValueError
     return text
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-# Fluent Bit's msgpack reader gives up at 32 levels, three of which the frame takes; Elasticsearch's
-# dynamic mapping at 20. The record of a real event has six (event.metadata.ownerReferences).
+# Fluent Bit's msgpack reader gives up at 32 levels and closes the connection without an ack; the
+# frame and the record take four. Elasticsearch's dynamic mapping gives up at 20. A real event
+# uses four (metadata.ownerReferences).
 MAX_DEPTH = 16
 
-_MAX_INTEGER = 2**63 - 1
+_INTEGERS = range(-(2**63), 2**64)
 # What a shortened container keeps: more than an Event has fields, and at the least of
 # KEPT_CHARACTERS no shortened Event is over 2 MB.
 _KEPT_ITEMS = 24
@@ -21,20 +22,28 @@ KEPT_CHARACTERS = (32 * 1024, 1024, 16)
 _SCALARS = (str, int, float, bool, type(None))
 
 
-def cut_deep(record: dict[str, Any]) -> dict[str, Any]:
-    """The same record, or one that says that it is cut if containers nest too deep in it."""
-    return make_plain(record) | {"truncated": "depth"} if is_deep(record) else record
+def is_deep(event: dict[str, Any]) -> bool:
+    """Whether containers nest deeper than MAX_DEPTH.
+
+    For every event, so it is quick about nearly all of them: a container within a container
+    within the event is rare.
+    """
+    for outer in event.values():
+        if outer.__class__ is dict or outer.__class__ is list:
+            for inner in outer.values() if outer.__class__ is dict else outer:
+                if inner.__class__ is dict or inner.__class__ is list:
+                    return _is_deep(event)
+    return False
 
 
-def is_deep(record: dict[str, Any]) -> bool:
-    """Whether containers nest deeper than MAX_DEPTH."""
-    level: list[Any] = [record]
+def _is_deep(event: dict[str, Any]) -> bool:
+    level: list[Any] = [event]
     for _ in range(MAX_DEPTH):
         level = [
-            value
+            inner
             for outer in level
-            for value in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(value, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
         ]
         if not level:
             return False
@@ -57,8 +66,9 @@ def make_plain(value: Any, depth: int = MAX_DEPTH) -> Any:
         return [make_plain(inner, depth - 1) for inner in value] if depth else "…"
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if isinstance(value, int) and not -_MAX_INTEGER <= value <= _MAX_INTEGER:
-        return str(value)
+    if isinstance(value, int) and value not in _INTEGERS:
+        # Python refuses to write thousands of decimal digits.
+        return str(value) if value.bit_length() < 1000 else f"{value:#x}"
     return value if isinstance(value, _SCALARS) else str(value)
 
 

@@ -13,6 +13,7 @@ from eventrouter.kube import KubeApi
 from eventrouter.lister import Page
 from eventrouter.metrics import Metrics
 from eventrouter.parsing import parse_object
+from eventrouter.record import resource_version as resource_version_of
 
 _LIST_SECONDS = 60.0
 # How far the read timeout of a watch lies above the server's own end of it.
@@ -57,14 +58,15 @@ class KubeEvents:
             self._metrics.lists.labels(error.reason).inc()
             raise
         self._metrics.lists.labels("ok").inc()
-        metadata = page.get("metadata") or {}
-        version = metadata.get("resourceVersion")
-        if not isinstance(version, str) or not version.isdecimal():
+        metadata, items = page.get("metadata"), page.get("items") or []
+        version = resource_version_of(metadata) if isinstance(metadata, dict) else ""
+        if not isinstance(metadata, dict) or not version or not isinstance(items, list):
             raise ApiError(f"{self._api.server} answered with no list of events", reason="bad_list")
+        token = metadata.get("continue")
         return Page(
-            items=[item for item in page.get("items") or () if isinstance(item, dict)],
+            items=[item for item in items if isinstance(item, dict)],
             resource_version=version,
-            continue_token=metadata.get("continue") or None,
+            continue_token=token if isinstance(token, str) and token else None,
         )
 
     @contextlib.contextmanager

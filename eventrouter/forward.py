@@ -8,9 +8,8 @@ at it and one bad byte then hides every later record of its chunk (plugins/in_fo
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import msgpack
 from fluent.sender import EventTime
@@ -51,14 +50,6 @@ def frame(tag: str, entries: Sequence[bytes], *, chunk: str) -> bytes:
     return b"".join(
         (_FRAME, pack(tag), _array_header(len(entries)), *entries, pack({"chunk": chunk}))
     )
-
-
-def change_records(data: bytes, change: Callable[[Any], Any]) -> tuple[bytes, int]:
-    """The frame with its records changed, and how many of them are no longer what they were."""
-    tag, entries, option = msgpack.unpackb(data, strict_map_key=False)
-    changed = [[time, change(record)] for time, record in entries]
-    count = sum(new is not old for (_, old), (_, new) in zip(entries, changed, strict=True))
-    return pack([tag, changed, option]), count
 
 
 def _array_header(length: int) -> bytes:

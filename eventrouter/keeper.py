@@ -60,7 +60,7 @@ class Keeper:
         self._delivered: Positions = {}
         self._landmark: _Landmark | None = None
         self._saved: Checkpoint | None = None
-        self._trouble = False
+        self._troubles: set[str] = set()
 
     def start_from(self, checkpoint: Checkpoint | None) -> None:
         """Keep what an earlier run had reached, of namespaces that are no longer followed too."""
@@ -121,8 +121,11 @@ class Keeper:
         try:
             chunks = self._buffer.chunks()
         except OSError as error:
-            self._failed(f"cannot look into the sidecar's buffer (see --buffer-path): {error}")
+            self._failed(
+                "buffer", f"cannot look into the sidecar's buffer (see --buffer-path): {error}"
+            )
             return
+        self._troubles.discard("buffer")
         if not chunks:
             self._landmark = None
             self._delivered = acked
@@ -141,15 +144,16 @@ class Keeper:
         try:
             self._writer.save(checkpoint, now=self._clock.time())
         except CheckpointError as error:
-            self._failed(str(error))
+            self._metrics.checkpoints.labels("failed").inc()
+            self._failed("checkpoint", str(error))
             return
         self._saved = checkpoint
-        self._trouble = False
+        self._troubles.discard("checkpoint")
         self._metrics.checkpoints.labels("ok").inc()
 
-    def _failed(self, message: str) -> None:
-        self._metrics.checkpoints.labels("failed").inc()
-        self._metrics.errors.labels("checkpoint", "io").inc()
-        if not self._trouble:
-            self._trouble = True
+    def _failed(self, stage: str, message: str) -> None:
+        """Count each failure, log one until it is over."""
+        self._metrics.errors.labels(stage, "io").inc()
+        if stage not in self._troubles:
+            self._troubles.add(stage)
             log.error("%s; trying again", message)

@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import urllib3
 from kubernetes import client, config
@@ -59,12 +59,22 @@ def load_configuration(kubeconfig: str | None) -> client.Configuration:
             "the service account" if in_cluster(os.environ) else "KUBECONFIG, ~/.kube/config"
         )
         raise ConfigError("--kubeconfig", f"cannot use {where}: {_one_line(error)}") from error
+    if not _is_server(str(configuration.host)):
+        raise ConfigError("--kubeconfig", f"{configuration.host!r} is no server's URL")
     configuration.retries = False
     configuration.socket_options = [
         *urllib3.connection.HTTPConnection.default_socket_options,
         *_KEEPALIVE,
     ]
     return configuration
+
+
+def _is_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False
 
 
 class KubeApi:

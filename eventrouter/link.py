@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from eventrouter.errors import AckMismatch, AckTimeout, ConfigError, ForwardError, PeerClosed
+from eventrouter.errors import AckMismatch, AckTimeout, ForwardError, PeerClosed
 from eventrouter.forward import AckReader
 
 _CONNECT_SECONDS = 10.0
@@ -27,17 +27,14 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """Raises ConfigError at anything else."""
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
-            raise ConfigError("--forward", f"{url!r} is no URL: {error}") from error
+        """Raises ValueError at anything else."""
+        parts = urlsplit(url)
+        port = parts.port
         if parts.scheme == "tcp" and parts.hostname and port and parts.path in ("", "/"):
             return cls(url=url, host=parts.hostname, port=port)
         if parts.scheme == "unix" and not parts.netloc and len(parts.path) > 1:
             return cls(url=url, path=parts.path)
-        raise ConfigError("--forward", f"{url!r} is neither tcp://HOST:PORT nor unix:///PATH")
+        raise ValueError("neither tcp://HOST:PORT nor unix:///PATH")
 
     def connect(self) -> socket.socket:
         """A connected socket. Raises OSError."""
@@ -85,8 +82,9 @@ class Link:
         except OSError as error:
             raise PeerClosed(f"the receiver closed the connection: {error}") from error
 
-    def await_ack(self, chunk: str, *, seconds: float = ACK_SECONDS) -> None:
-        """Return when this chunk, the oldest on the way, is acked."""
+    def await_ack(self, chunk: str, *, seconds: float | None = None) -> None:
+        """Return when this chunk, the oldest on the way, is acked; ACK_SECONDS if not said."""
+        seconds = ACK_SECONDS if seconds is None else seconds
         while not self._acks:
             self._connection.settimeout(seconds)
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from pythonjsonlogger.orjson import OrjsonFormatter
+from pythonjsonlogger.json import JsonFormatter
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("json", "text")
@@ -34,7 +34,7 @@ def set_up(*, level: str, log_format: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     if log_format == "json":
         handler.setFormatter(
-            OrjsonFormatter(
+            JsonFormatter(
                 "{levelname}{name}{message}",
                 style="{",
                 rename_fields={"levelname": "level", "name": "logger"},

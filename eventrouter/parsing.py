@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import orjson
@@ -35,6 +36,14 @@ def _parse(data: bytes) -> Any:
         pass
     try:
         # What orjson refuses and JSON's grammar knows: lone surrogates, NaN, bad UTF-8.
-        return json.loads(data.decode("utf-8", "replace"))
+        return json.loads(
+            data.decode("utf-8", "replace"), parse_float=_finite, parse_constant=_finite
+        )
     except (ValueError, RecursionError) as error:
         raise BadLine(f"the API server sent what cannot be read ({error}): {data[:80]!r}") from None
+
+
+def _finite(text: str) -> float | None:
+    """NaN, infinity and what overflows to it are null: no JSON further on could say them."""
+    value = float(text)
+    return value if math.isfinite(value) else None

@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from eventrouter.buffer import Buffer
 from eventrouter.capture import Capture
@@ -16,10 +17,10 @@ from eventrouter.checkpoint import Checkpoint, CheckpointWriter
 from eventrouter.clock import Backoff, Clock
 from eventrouter.config import Config
 from eventrouter.events import KubeEvents
-from eventrouter.health import Health
+from eventrouter.health import Health, Pulse
 from eventrouter.keeper import Keeper
 from eventrouter.link import Address
-from eventrouter.lister import Lister
+from eventrouter.lister import Lister, Page
 from eventrouter.metrics import Metrics
 from eventrouter.queue import Queue
 from eventrouter.record import Shaper
@@ -135,7 +136,8 @@ class Pipeline:
         All within DRAIN_SECONDS and SEAL_SECONDS.
         """
         self._end_reading()
-        self._sending.join(DRAIN_SECONDS)
+        is_anything_left = self._queue.records or self._metrics.in_flight()
+        self._sending.join(DRAIN_SECONDS if is_anything_left else 1)
         self._end_sending()
         is_sealed = self._keeper.seal(SEAL_SECONDS)
         metrics = self._metrics
@@ -173,10 +175,16 @@ class Pipeline:
         settings = self._settings
         cache = settings.old_event_cache // (len(settings.namespaces) or 1)
         stop = self._reading_stop
+        pulse = self._health.thread(_name(namespace))
         retry = Retry(namespace=namespace, backoff=Backoff(), stop=stop, metrics=self._metrics)
         return Reflector(
             namespace=namespace,
-            lister=Lister(namespace=namespace, get_page=self._events.page, retry=retry, stop=stop),
+            lister=Lister(
+                namespace=namespace,
+                get_page=partial(_beating_page, pulse, self._events),
+                retry=retry,
+                stop=stop,
+            ),
             watch=self._events.watch,
             retry=retry,
             capture=Capture(
@@ -186,7 +194,7 @@ class Pipeline:
             ),
             queue=self._queue,
             metrics=self._metrics,
-            pulse=self._health.thread(_name(namespace)),
+            pulse=pulse,
             contact=self._health.link(_name(namespace)),
             stop=stop,
             clock=self._clock,
@@ -195,3 +203,9 @@ class Pipeline:
 
 def _name(namespace: str) -> str:
     return f"events of {namespace}" if namespace else "events"
+
+
+def _beating_page(pulse: Pulse, events: KubeEvents, namespace: str, **query: Any) -> Page:
+    """A page, and a sign of life: many silent requests in a row are no dead thread."""
+    pulse.beat()
+    return events.page(namespace, **query)

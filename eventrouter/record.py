@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from eventrouter import forward
-from eventrouter.cut import KEPT_CHARACTERS, make_plain, shorten
+from eventrouter.cut import KEPT_CHARACTERS, is_deep, make_plain, shorten
 
 Event = dict[str, Any]
 
@@ -28,9 +28,11 @@ KINDS = ("normal", "warning", "other")
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 
 _KIND_OF_TYPE = {"Normal": "normal", "Warning": "warning"}
-# What Fluent Bit takes as a document id: no control characters, quotes or backslashes
+# What Fluent Bit takes in a document id: no control characters, quotes or backslashes
 # (plugins/out_opensearch), and Elasticsearch at most 512 bytes.
-_SAFE_ID = re.compile(r"[0-9A-Za-z._:-]{1,500}")
+_SAFE_UID = re.compile(r"[0-9A-Za-z._:-]{1,400}")
+# Far longer than any resourceVersion, and short enough for int().
+_MAX_VERSION_DIGITS = 100
 _DAY = 24 * 3600 * 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The seconds of an EventTime are 32 bits, of which Fluent Bit keeps the last two values for itself.
@@ -76,12 +78,11 @@ class Shaper:
         if metadata.__class__ is not dict:
             metadata = {}
         managed_fields = metadata.pop("managedFields", None)
+        if is_deep(event):
+            event, truncated = make_plain(event), "depth"
         try:
             state = self._pack(event)
-        except (ValueError, TypeError, OverflowError):
-            # Lone surrogates, integers over 64 bits, more levels than msgpack takes. Fewer levels,
-            # and still too many for Fluent Bit, are not looked for here: no API server sends them,
-            # and looking costs as much as packing. The sender looks when a frame is refused.
+        except (ValueError, TypeError, OverflowError):  # lone surrogates, integers over 64 bits
             event, truncated = make_plain(event), "encoding"
             state = self._pack(event)
 
@@ -97,12 +98,12 @@ class Shaper:
                 state = self._pack(shorten(event, characters))
                 entry = self._entry(nanoseconds, verb, state, None, record_id, truncated)
 
-        kind, uid, version = event.get("type"), metadata.get("uid"), metadata.get("resourceVersion")
+        kind, uid = event.get("type"), metadata.get("uid")
         return Record(
             _KIND_OF_TYPE.get(kind, "other") if kind.__class__ is str else "other",
             entry,
             uid if uid.__class__ is str else "",
-            version if version.__class__ is str and version.isdecimal() else "",
+            resource_version(metadata),
             state,
             truncated,
         )
@@ -133,10 +134,18 @@ def document_id(metadata: dict[str, Any], state: bytes) -> str:
 
     A hash of the state where a server gave no such pair that Elasticsearch could take.
     """
-    record_id = f"{metadata.get('uid')}-{metadata.get('resourceVersion')}"
-    if metadata.get("uid") and _SAFE_ID.fullmatch(record_id):
-        return record_id
+    uid, version = metadata.get("uid"), resource_version(metadata)
+    if version and uid.__class__ is str and _SAFE_UID.fullmatch(uid):
+        return f"{uid}-{version}"
     return "sha256-" + hashlib.sha256(state).hexdigest()
+
+
+def resource_version(metadata: dict[str, Any]) -> str:
+    """The resourceVersion, if it is the decimal number that it has to be (KEP-5504), else ""."""
+    version = metadata.get("resourceVersion")
+    if version.__class__ is str and version.isdecimal() and version.isascii():
+        return version if len(version) <= _MAX_VERSION_DIGITS else ""
+    return ""
 
 
 def event_time(event: Event, managed_fields: object = None) -> int:

@@ -33,6 +33,8 @@ WATCH_SECONDS = 90
 PATIENCE = 10.0
 # A watch that ends within so many seconds without an event is no success, though it began with 200.
 _TOO_SHORT = 1.0
+# One that lasts this long, or brings an event, is a success: the next back-off starts small.
+_GOOD_WHILE = 30.0
 # So many in a row and the position is given up, whatever the probe says (kubernetes#104171).
 _FRUITLESS_WATCHES = 3
 
@@ -93,8 +95,9 @@ class Reflector:
         while not self._stop.is_set():
             try:
                 self._catch_up()
-                self._watch()
-                self._settle()
+                if self._states_are_known:
+                    self._watch()
+                    self._settle()
             except ApiError as error:
                 self._fruitless_watches += isinstance(error, Expired)
                 self._retry.after(error)
@@ -115,7 +118,8 @@ class Reflector:
             self._capture.forget()
             self.position = None
             self._list_everything()
-        elif history is History.COMPACTED or self._fruitless_watches >= _FRUITLESS_WATCHES:
+            return
+        if history is History.COMPACTED or self._fruitless_watches >= _FRUITLESS_WATCHES:
             self._list_after_gap(self.position, at_newest=history is History.HELD)
         elif not self._states_are_known and self._capture.keeps_states:
             for page in self._lister.pages(resource_version=self.position):
@@ -126,13 +130,15 @@ class Reflector:
         """A first list: every event there is, in pages, then the position."""
         self._metrics.relists.labels("start").inc()
         position = None
+        is_of_one_revision = True
         for page in self._lister.pages():
-            # The first page's revision: after an expired token the later pages are of a newer one,
-            # and what changed in between still comes by the watch.
+            # The first page's revision: after an expired token the later pages are of a newer one.
+            # What changed in between comes again, and the states are learned again before that.
             position = position or page.resource_version
+            is_of_one_revision = is_of_one_revision and page.resource_version == position
             self._put_all(self._capture.listed(page.items, newer_than=None))
         self._complete_list(position)
-        self._states_are_known = True
+        self._states_are_known = is_of_one_revision
 
     def _list_after_gap(self, position: str, *, at_newest: bool) -> None:
         """Go back to the oldest revision that is left and ship what is newer than the position."""
@@ -154,6 +160,7 @@ class Reflector:
         for page in self._lister.pages(resource_version=str(resume_at)):
             self._put_all(self._capture.listed(page.items, newer_than=gap_start))
         self._complete_list(str(resume_at))
+        self._capture.end_gap()
 
     def _complete_list(self, position: str | None) -> None:
         """Only the end of a list moves the position: its items come in the order of their names."""
@@ -178,13 +185,18 @@ class Reflector:
         ) as stream:
             self._retry.succeeded()
             self._contact.beat()
-            if self._follow(stream):
-                self._metrics.watches.labels("closed").inc()
-        if self.position == started_at and self._clock.monotonic() - started < _TOO_SHORT:
-            self._fruitless_watches += 1
-            raise ApiError("the watch ended at once, without an event", reason="empty_watch")
-        self._fruitless_watches = 0
-        self._retry.reset()
+            try:
+                is_over = self._follow(stream)
+            finally:
+                lasted = self._clock.monotonic() - started
+                if self.position != started_at or lasted >= _GOOD_WHILE:
+                    self._fruitless_watches = 0
+                    self._retry.reset()
+        if is_over:
+            self._metrics.watches.labels("closed").inc()
+            if self.position == started_at and lasted < _TOO_SHORT:
+                self._fruitless_watches += 1
+                raise ApiError("the watch ended at once, without an event", reason="empty_watch")
 
     def _follow(self, stream: Iterable[list[bytes]]) -> bool:
         """Queue what the watch brings until it ends; False if it is to be closed before that."""
@@ -235,6 +247,7 @@ class Reflector:
             self._overdue = None
             while not self._stop.is_set() and not self._queue.wait_for_room(patience=PATIENCE):
                 self._pulse.beat()
+                self._contact.beat()  # it is not the API server that keeps us waiting
 
     def _put_all(self, batches: Iterable[Batch]) -> None:
         for batch in batches:

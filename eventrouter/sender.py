@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from eventrouter import forward
 from eventrouter.batch import Batch, Positions
 from eventrouter.clock import Backoff, Clock, Stop
-from eventrouter.cut import cut_deep
-from eventrouter.errors import ForwardError, PeerClosed
+from eventrouter.errors import ForwardError
 from eventrouter.health import Pulse
 from eventrouter.link import Address, Link
 from eventrouter.metrics import Metrics
@@ -29,8 +28,6 @@ log = logging.getLogger(__name__)
 WINDOW = 4
 # An idle link is tried with an empty frame this often: acked, and nothing comes of it.
 HEARTBEAT_SECONDS = 30.0
-# So many connections closed in a row without an ack, and the frames themselves are looked at.
-_SUSPICIOUS_REFUSALS = 3
 
 
 @dataclass(slots=True)
@@ -85,7 +82,6 @@ class Sender:
         self._waiting: deque[_Frame] = deque()
         self._link: Link | None = None
         self._trouble: str | None = None
-        self._refusals = 0
 
     def run(self) -> None:
         """Send everything."""
@@ -100,9 +96,6 @@ class Sender:
                     link.close()
             except ForwardError as error:
                 self._report(error)
-                self._refusals += isinstance(error, PeerClosed)
-                if self._refusals >= _SUSPICIOUS_REFUSALS:
-                    self._mend()
                 self._stop.wait(self._backoff.next())
             self._pulse.beat()
 
@@ -118,17 +111,6 @@ class Sender:
             if frame.records:
                 self._metrics.abandoned.labels(frame.kind).inc(frame.records)
         self._waiting.clear()
-
-    def _mend(self) -> None:
-        """Cut what the receiver can't take: it closes the connection at such a frame, every time.
-
-        So it does with good ones when its disk is full: only what is known to be too much is cut.
-        """
-        for frame in self._waiting:
-            frame.data, cut = forward.change_records(frame.data, cut_deep)
-            if cut:
-                self._metrics.truncated.labels("depth").inc(cut)
-        self._refusals = 0
 
     def _connect(self) -> Link:
         try:
@@ -199,7 +181,6 @@ class Sender:
             self._on_acked(frame.positions)
         self._metrics.last_ack.set(self._clock.time())
         self._contact.beat()
-        self._refusals = 0
         self._recovered()
 
     def _frame(self, kind: str, entries: Sequence[bytes]) -> _Frame:

@@ -1,0 +1,142 @@
+"""/livez, /readyz and /metrics, asked over HTTP."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from eventrouter import events, health, pipeline
+from eventrouter.clock import Backoff
+from eventrouter.demo.apiserver import ApiServer
+from eventrouter.demo.receiver import Receiver
+from tests.integration.rig import Cluster, Watcher, eventually, received_once_or_more
+
+
+@pytest.fixture(autouse=True)
+def _short_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "DRAIN_SECONDS", 0.3)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_all_three_answer_on_both_families(
+    host: str, server: ApiServer, receiver: Receiver, tmp_path: Path
+) -> None:
+    """An open host is every address, IPv4 and IPv6."""
+    with Watcher(server, receiver.url, tmp_path, host="") as watcher:
+        eventually(lambda: watcher.get("/readyz", host=host) == (200, "ok\n"))
+        assert watcher.get("/livez", host=host) == (200, "ok\n")
+        status, metrics = watcher.get("/metrics", host=host)
+        assert status == 200
+        assert "eventrouter_events_received_total" in metrics
+        assert watcher.get("/", host=host)[0] == 404
+
+
+def test_a_host_that_is_named_is_the_only_one(
+    server: ApiServer, receiver: Receiver, tmp_path: Path
+) -> None:
+    """--listen 127.0.0.1:PORT is not open to the network, nor on IPv6."""
+    with (
+        Watcher(server, receiver.url, tmp_path, host="127.0.0.1") as watcher,
+        pytest.raises(OSError, match="refused"),
+    ):
+        socket.create_connection(("::1", watcher.app.http.port), timeout=1)
+
+
+def test_ready_says_which_link_is_missing(
+    cluster: Cluster, server: ApiServer, receiver: Receiver, tmp_path: Path
+) -> None:
+    """Neither the API server nor the sidecar, then one of them, then both; alive all the time."""
+    server.denied = {"list", "watch"}
+    receiver.faults.refuse()
+    with Watcher(server, receiver.url, tmp_path) as watcher:
+        status, text = watcher.get("/readyz")
+        assert status == 503
+        assert text.splitlines() == ["sidecar: not reached yet", "events: not reached yet"]
+        assert watcher.get("/livez") == (200, "ok\n")
+
+        server.denied = set()
+        eventually(lambda: watcher.get("/readyz")[1] == "sidecar: not reached yet\n")
+        receiver.faults.listen()
+        eventually(lambda: watcher.get("/readyz") == (200, "ok\n"))
+        assert watcher.get("/livez") == (200, "ok\n")
+
+
+def test_ready_ends_when_a_link_falls_silent_and_comes_back_with_it(
+    cluster: Cluster,
+    server: ApiServer,
+    receiver: Receiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was reached once may be lost: the reason says which and for how long."""
+    monkeypatch.setattr(health, "CONTACT_SECONDS", 0.5)
+    with Watcher(server, receiver.url, tmp_path) as watcher:
+        eventually(lambda: "sidecar" not in watcher.get("/readyz")[1])
+        receiver.faults.hold_acks()
+        eventually(lambda: "sidecar: silent for" in watcher.get("/readyz")[1])
+        assert watcher.get("/readyz")[0] == 503
+        assert watcher.get("/livez")[0] == 200
+        receiver.faults.release_acks()
+        cluster.create()
+        received_once_or_more(receiver, cluster.ids())
+        eventually(lambda: "sidecar" not in watcher.get("/readyz")[1])
+
+
+def test_alive_ends_only_when_a_thread_of_ours_stands_still(
+    server: ApiServer, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one case that a restart may cure."""
+    with Watcher(server, receiver.url, tmp_path) as watcher:
+        server.wait_for_watches(1)
+        assert watcher.get("/livez") == (200, "ok\n")
+        monkeypatch.setattr(health, "TURN_SECONDS", -1.0)
+        status, text = watcher.get("/livez")
+        assert status == 503
+        assert "stood still" in text
+        assert watcher.get("/readyz")[0] == 503
+
+
+def test_a_client_that_says_nothing_holds_up_no_other(
+    server: ApiServer, receiver: Receiver, tmp_path: Path
+) -> None:
+    """An open connection without a request is somebody's port scan."""
+    with (
+        Watcher(server, receiver.url, tmp_path) as watcher,
+        socket.create_connection(("127.0.0.1", watcher.app.http.port)) as silent,
+    ):
+        assert watcher.get("/livez")[0] == 200
+        silent.sendall(b"\x16\x03\x01 not http\r\n\r\n")
+        assert watcher.get("/livez")[0] == 200
+
+
+def test_a_silent_api_server_is_no_reason_to_be_restarted(
+    cluster: Cluster,
+    server: ApiServer,
+    receiver: Receiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A thread that waits for a list, again and again, still turns.
+
+    The times of its waits are a two-hundredth of the real ones; the other threads' are not.
+    """
+    monkeypatch.setattr(events, "_LIST_SECONDS", 60 / 200)
+    monkeypatch.setattr(health, "TURN_SECONDS", 300 / 200)
+    monkeypatch.setattr(pipeline, "Backoff", lambda: Backoff(first=0.8 / 200, cap=30 / 200))
+    cluster.create()
+    server.faults.go_silent()
+    complaints: list[str] = []
+    with Watcher(server, receiver.url, tmp_path) as watcher:
+
+        def has_waited_long() -> bool:
+            ailing = watcher.app.health.ailing()
+            complaints.extend(line for line in ailing if "events" in line)
+            return watcher.numbers()("errors", error_type="timeout") >= 7
+
+        eventually(has_waited_long)
+        server.faults.wake()
+        received_once_or_more(receiver, cluster.ids())
+
+    assert complaints == []

@@ -1,0 +1,158 @@
+"""A batch: every entry exactly once and in order by tag, in frames of a bounded size."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from itertools import count
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from eventrouter.batch import MAX_BYTES, MAX_RECORDS, Batch
+
+kinds = st.sampled_from(["normal", "warning", "other"])
+sizes = st.sampled_from([1, 1, 100, 4000, MAX_BYTES // 3, MAX_BYTES // 2, MAX_BYTES, MAX_BYTES + 1])
+# Runs of entries: a kind, how many in a row, and the size of each.
+runs = st.lists(
+    st.tuples(kinds, st.sampled_from([1, 2, 260]), st.just(9))
+    | st.tuples(kinds, st.integers(1, 3), sizes),
+    max_size=8,
+)
+
+
+def fill(batch: Batch, content: list[tuple[str, int, int]]) -> dict[str, list[bytes]]:
+    """Add entries that can be told apart; returned by kind, in order."""
+    added: dict[str, list[bytes]] = defaultdict(list)
+    serial = count()
+    for kind, repetitions, size in content:
+        for _ in range(repetitions):
+            entry = next(serial).to_bytes(4, "big").ljust(size, b"-")[-max(size, 4) :]
+            batch.add(kind, entry)
+            added[kind].append(entry)
+    return added
+
+
+def framed(batch: Batch) -> dict[str, list[bytes]]:
+    result: dict[str, list[bytes]] = defaultdict(list)
+    for kind, entries in batch.frames():
+        result[kind] += entries
+    return result
+
+
+@given(runs)
+@example([("normal", MAX_RECORDS, 9)])
+@example([("normal", MAX_RECORDS + 1, 9)])
+@example([("normal", 2, MAX_BYTES // 2)])
+@example([("normal", 1, MAX_BYTES + 1), ("normal", 1, 9), ("normal", 1, MAX_BYTES)])
+def test_the_frames_hold_every_entry_once_and_in_order_by_tag(
+    content: list[tuple[str, int, int]],
+) -> None:
+    batch = Batch()
+
+    added = fill(batch, content)
+
+    assert framed(batch) == added
+    assert batch.records == sum(map(len, added.values()))
+    assert batch.size == sum(len(entry) for entries in added.values() for entry in entries)
+    assert batch.kinds() == Counter({kind: len(entries) for kind, entries in added.items()})
+
+
+@given(runs)
+def test_no_frame_is_over_the_limits_but_a_single_entry(
+    content: list[tuple[str, int, int]],
+) -> None:
+    batch = Batch()
+    fill(batch, content)
+
+    for _, entries in batch.frames():
+        assert 1 <= len(entries) <= MAX_RECORDS
+        assert len(entries) == 1 or sum(map(len, entries)) <= MAX_BYTES
+
+
+@given(runs)
+def test_no_two_frames_could_have_been_one(content: list[tuple[str, int, int]]) -> None:
+    """Each frame costs an ack: an entry goes into the one before it where it fits."""
+    batch = Batch()
+    fill(batch, content)
+
+    last: dict[str, list[bytes]] = {}
+    for kind, entries in batch.frames():
+        before = last.get(kind)
+        if before is not None:
+            is_full = len(before) == MAX_RECORDS
+            assert is_full or sum(map(len, before)) + len(entries[0]) > MAX_BYTES
+        last[kind] = entries
+
+
+@given(runs, runs)
+def test_merged_batches_are_as_if_all_had_been_added_to_one(
+    first: list[tuple[str, int, int]], second: list[tuple[str, int, int]]
+) -> None:
+    left, right = Batch(), Batch()
+    expected = fill(left, first)
+    for kind, entries in fill(right, second).items():
+        expected[kind] += entries
+    left.positions = {"": "1", "shop": "5"}
+    right.positions = {"": "2", "bank": "9"}
+
+    left.merge(right)
+
+    assert framed(left) == expected
+    assert left.records == sum(map(len, expected.values()))
+    assert left.size == sum(len(entry) for entries in expected.values() for entry in entries)
+    assert left.kinds() == Counter({kind: len(entries) for kind, entries in expected.items()})
+    assert left.positions == {"": "2", "shop": "5", "bank": "9"}
+
+
+@given(runs, runs)
+def test_it_takes_another_as_long_as_both_are_within_the_limits(
+    first: list[tuple[str, int, int]], second: list[tuple[str, int, int]]
+) -> None:
+    left, right = Batch(), Batch()
+    fill(left, first)
+    fill(right, second)
+
+    takes = left.takes(right)
+    left.merge(right)
+
+    within = left.records <= MAX_RECORDS and left.size <= MAX_BYTES
+    assert takes == (within or left.records == right.records)
+
+
+@pytest.mark.parametrize(
+    ("entries", "size", "expected"),
+    [
+        (MAX_RECORDS - 1, 9, False),
+        (MAX_RECORDS, 9, True),
+        (1, MAX_BYTES - 1, False),
+        (1, MAX_BYTES, True),
+    ],
+)
+def test_it_is_full_at_either_limit(entries: int, size: int, expected: bool) -> None:
+    batch = Batch()
+    fill(batch, [("normal", entries, size)])
+
+    assert batch.is_full is expected
+
+
+def test_an_empty_one_is_not_worth_sending() -> None:
+    assert Batch().is_empty
+
+
+def test_a_position_alone_makes_it_worth_sending() -> None:
+    """Deletions and bookmarks have no record and still move the position."""
+    batch = Batch()
+
+    batch.positions[""] = "7"
+
+    assert not batch.is_empty
+    assert list(batch.frames()) == []
+
+
+def test_a_record_alone_makes_it_worth_sending() -> None:
+    batch = Batch()
+
+    batch.add("normal", b"entry")
+
+    assert not batch.is_empty
