@@ -1,0 +1,144 @@
+"""The end-to-end tests' fixtures: real programs, or a skip that says what is missing.
+
+Nothing is built here: `python -m tests.e2e.parts` does that, and `make e2e` calls it first.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.ledger import Ledger
+from tests.e2e.load import NAMESPACES, Load
+from tests.e2e.parts import (
+    ApiServer,
+    Elasticsearch,
+    Etcd,
+    FluentBit,
+    Part,
+    Watcher,
+)
+from tests.e2e.parts.catalog import RECIPES, jdk
+from tests.e2e.pipeline import INDICES, Pipeline
+
+CONFIG = Path(__file__).parents[2] / "fluent" / "fluent-bit.yaml"
+_asked_for: dict[str, Part] = {}
+
+GetPart = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def part() -> GetPart:
+    """Where a program is. If any is missing every test is skipped, before anything is started:
+    each needs them all. The summary says so once more.
+    """
+    for name, recipe in RECIPES.items():
+        if recipe.is_needed:
+            _asked_for[name] = recipe.find()
+    missing = [f"{found.name}: {found.remedy}" for found in _asked_for.values() if not found.path]
+    if missing:
+        pytest.skip(f"REAL PARTS MISSING: {'; '.join(missing)}")
+
+    def get(name: str) -> Path:
+        path = _asked_for[name].path
+        assert path is not None
+        return path
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def session_elasticsearch(
+    part: GetPart, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Elasticsearch]:
+    home, java = part("elasticsearch"), jdk()
+    assert java is not None
+    directory = tmp_path_factory.mktemp("elasticsearch")
+    with Elasticsearch(directory, home=home, jdk=java) as server:
+        yield server
+
+
+@pytest.fixture
+def elasticsearch(session_elasticsearch: Elasticsearch) -> Elasticsearch:
+    """Elasticsearch without a document: the node is shared, its indices are not."""
+    session_elasticsearch.delete(INDICES)
+    return session_elasticsearch
+
+
+@pytest.fixture
+def etcd(part: GetPart, tmp_path: Path) -> Iterator[Etcd]:
+    with Etcd(tmp_path / "etcd", binary=part("etcd")) as server:
+        yield server
+
+
+@pytest.fixture
+def apiserver(part: GetPart, tmp_path: Path, etcd: Etcd) -> Iterator[ApiServer]:
+    """A cluster of its own for each test: the history of events is what the tests are about."""
+    with ApiServer(
+        tmp_path / "apiserver",
+        binary=part("kube-apiserver"),
+        etcd=etcd,
+        openssl=part("openssl"),
+    ) as server:
+        for namespace in NAMESPACES:
+            server.create_namespace(namespace)
+        yield server
+
+
+@pytest.fixture
+def fluent_bit(part: GetPart, tmp_path: Path, elasticsearch: Elasticsearch) -> Iterator[FluentBit]:
+    """The project's own Fluent Bit configuration, delivering to Elasticsearch."""
+    variables = {"ES_HOST": "127.0.0.1", "ES_PORT": str(elasticsearch.port), "ES_TLS": "off"}
+    with FluentBit(
+        tmp_path / "fluent-bit",
+        binary=part("fluent-bit"),
+        config=CONFIG,
+        variables=variables,
+    ) as sidecar:
+        yield sidecar
+
+
+@pytest.fixture
+def pipeline(
+    tmp_path: Path,
+    etcd: Etcd,
+    apiserver: ApiServer,
+    fluent_bit: FluentBit,
+    elasticsearch: Elasticsearch,
+) -> Iterator[Pipeline]:
+    """All of it, with a watcher that has not been started and may only read events."""
+    watcher = Watcher(
+        tmp_path / "watcher",
+        kubeconfig=apiserver.kubeconfig_for("eventrouter"),
+        forward=fluent_bit.forward_url,
+        buffer_path=fluent_bit.buffer_path,
+    )
+    seed = random.randrange(2**32)
+    print(f"the load's seed is {seed}")
+    ledger = Ledger()
+    yield Pipeline(
+        etcd=etcd,
+        apiserver=apiserver,
+        fluent_bit=fluent_bit,
+        elasticsearch=elasticsearch,
+        watcher=watcher,
+        ledger=ledger,
+        load=Load(apiserver.client, ledger, seed=seed),
+        random=random.Random(seed),
+    )
+    watcher.kill()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which real programs the run had, so that a green run cannot hide that it ran nothing."""
+    if not _asked_for:
+        return
+    terminalreporter.section("real parts")
+    for name, found in _asked_for.items():
+        if found.is_there:
+            terminalreporter.line(f"{name:<15} {found.version}")
+        else:
+            terminalreporter.line(f"{name:<15} MISSING: {found.remedy}", red=True, bold=True)

@@ -1,0 +1,62 @@
+"""`python -m tests.e2e.parts [PART...]`: build what can be built, and say what is there.
+
+Without names: all that the end-to-end tests need. The exit code is 1 if a build failed, and 0 if
+something is missing that only the user can install: the tests that need it are then skipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from tests.e2e.parts.building import BuildError
+from tests.e2e.parts.catalog import RECIPES, Part
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.e2e.parts", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(RECIPES))
+    parser.add_argument("--no-build", action="store_true", help="only say what is there")
+    options = parser.parse_args(arguments)
+    needed = [name for name, recipe in RECIPES.items() if recipe.is_needed]
+    names = options.parts or needed
+    if unknown := set(names) - set(RECIPES):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+
+    failed = False
+    for name in names:
+        if not options.no_build:
+            failed |= not _build(name)
+    print(table([RECIPES[name].find() for name in names]))
+    return 1 if failed else 0
+
+
+def _build(name: str) -> bool:
+    """Build the part if that can be done and is not yet; whether no attempt failed."""
+    recipe = RECIPES[name]
+    part = recipe.find()
+    if recipe.build is None or not part.can_be_built:
+        return True
+    started = time.monotonic()
+    try:
+        recipe.build(lambda line: print(line, flush=True))
+    except BuildError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return False
+    print(f"built {name} in {time.monotonic() - started:.0f} s", flush=True)
+    return True
+
+
+def table(parts: list[Part]) -> str:
+    """One line for each part: name, version, and where it is or what to do about it."""
+    rows = [
+        (part.name, part.version or "-", str(part.path) if part.path else f"MISSING: {part.remedy}")
+        for part in parts
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

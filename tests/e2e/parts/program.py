@@ -1,0 +1,206 @@
+"""What every real program of the rig has in common: start, wait until it serves, stop, kill."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+# Below Linux' range for outgoing connections (32768 up): a port of ours stays ours while its
+# program is down, since no connection of another program can be given it in the meantime.
+_PORTS = range(20_000, 32_000)
+_taken: set[int] = set()
+
+
+class ProgramError(Exception):
+    """A program did not do what the rig needs; the message ends with the tail of its log."""
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on, never given out twice by this process."""
+    while True:
+        port = random.choice(_PORTS)
+        if port in _taken:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _taken.add(port)
+        return port
+
+
+def wait_until(
+    condition: Callable[[], bool], *, timeout: float, what: str, interval: float = 0.1
+) -> None:
+    """Poll until the condition holds. Raises TimeoutError, naming `what` was waited for."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() >= deadline:
+            raise TimeoutError(f"not within {timeout:g} s: {what}")
+        time.sleep(interval)
+
+
+def accepts(port: int) -> bool:
+    """Whether something on loopback takes connections on this port."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+class Program:
+    """One process in a folder of its own, logging to a file there.
+
+    Ports, data and settings belong to the object: after `kill` or `stop`, `start` brings the same
+    one back. Not thread-safe: start it from the main thread, since it is made to die with the
+    thread that started it.
+    """
+
+    name = "program"
+    ready_seconds = 60.0
+    stop_seconds = 30.0
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.log_path = directory / f"{self.name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        """The command line."""
+        raise NotImplementedError
+
+    def environment(self) -> Mapping[str, str]:
+        """Variables on top of the inherited ones."""
+        return {}
+
+    def is_ready(self) -> bool:
+        """Whether it serves. Asked until it says so; must not raise."""
+        raise NotImplementedError
+
+    @property
+    def pid(self) -> int:
+        """The process, dead or alive; an error if there never was one."""
+        if self._process is None:
+            raise ProgramError(f"{self.name} was never started")
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process that has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """As subprocess has it: negative for a signal, None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def start(self, *, wait: bool = True) -> Self:
+        """Start it and, unless told not to, wait until it serves.
+
+        Raises ProgramError with the end of the log if it ends or does not serve in time.
+        """
+        if self.is_running:
+            raise ProgramError(f"{self.name} runs already")
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*_die_with_parent(), *self.command()],
+                cwd=self.directory,
+                env={**os.environ, **self.environment()},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        if wait:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self) -> None:
+        """Wait until it serves; raises ProgramError if it ends first or takes too long."""
+        deadline = time.monotonic() + self.ready_seconds
+        while not self.is_ready():
+            if not self.is_running:
+                raise ProgramError(f"{self.name} ended with {self.exit_code}{self.log_tail()}")
+            if time.monotonic() >= deadline:
+                self.kill()
+                raise ProgramError(
+                    f"{self.name} did not serve within {self.ready_seconds:g} s{self.log_tail()}"
+                )
+            time.sleep(0.05)
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code. One that does not end in time is killed: ProgramError."""
+        if self._process is None or self._process.poll() is not None:
+            return self.exit_code or 0
+        self._process.terminate()
+        try:
+            return self._process.wait(self.stop_seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise ProgramError(
+                f"{self.name} did not end within {self.stop_seconds:g} s of SIGTERM"
+                + self.log_tail()
+            ) from None
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end. Nothing happens if it has ended."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def restart(self) -> None:
+        """Stop and start on the same ports and data."""
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """SIGSTOP: alive for the kernel, dead for its peers, as behind a broken link."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT: undo `freeze`."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def memory_bytes(self) -> int:
+        """Resident memory, from /proc."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        raise ProgramError(f"{self.name} has no memory: it is not running")
+
+    def log_tail(self, lines: int = 25) -> str:
+        """The end of the log, ready to be put behind an error message."""
+        try:
+            tail = self.log_path.read_text(errors="replace").splitlines()[-lines:]
+        except OSError:
+            tail = []
+        return "\n".join([f"; the end of {self.log_path}:", *tail])
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Nobody wants the data: a kill is quick, and works on what a test left frozen.
+        self.kill()
+
+
+def _die_with_parent() -> list[str]:
+    """A prefix that has the kernel end the program when the test run is killed (Linux)."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []

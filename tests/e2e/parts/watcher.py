@@ -1,0 +1,101 @@
+"""The watcher, that is the product, as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import urllib3
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.e2e.parts.program import Program, free_port
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Metrics:
+    """One reading of /metrics."""
+
+    def __init__(self, text: str) -> None:
+        self._samples = [
+            sample for family in text_string_to_metric_families(text) for sample in family.samples
+        ]
+
+    def total(self, name: str, **labels: str) -> float:
+        """The sum of all samples of this name that have these labels; 0 if there is none."""
+        return sum(
+            sample.value
+            for sample in self._samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+
+class Watcher(Program):
+    """`eventrouter run` from this checkout. After `kill`, `start` resumes at its checkpoint."""
+
+    name = "watcher"
+    ready_seconds = 60.0
+    stop_seconds = 60.0
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        kubeconfig: Path,
+        forward: str,
+        checkpoint: str | None = None,
+        buffer_path: Path | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
+        super().__init__(directory)
+        self.checkpoint_file = directory / "checkpoint"
+        self._kubeconfig = kubeconfig
+        self._forward = forward
+        self._checkpoint = checkpoint or f"file:{self.checkpoint_file}"
+        self._buffer_path = buffer_path
+        self.options = list(options)
+        self._port = free_port()
+        self._http = urllib3.PoolManager(retries=False, timeout=10.0)
+
+    def command(self) -> list[str]:
+        return [
+            *(sys.executable, "-m", "eventrouter", "run"),
+            *("--kubeconfig", str(self._kubeconfig)),
+            *("--forward", self._forward),
+            *("--checkpoint", self._checkpoint),
+            *("--buffer-path", str(self._buffer_path) if self._buffer_path else "none"),
+            *("--listen", f"127.0.0.1:{self._port}"),
+            *("--log-format", "json"),
+            *self.options,
+        ]
+
+    def environment(self) -> Mapping[str, str]:
+        # The checkout, whether or not something of that name is installed.
+        return {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+    def is_ready(self) -> bool:
+        return self.readyz()[0] == 200
+
+    def readyz(self) -> tuple[int, str]:
+        """Status and text; status 0 if it does not answer."""
+        return self._get("/readyz")
+
+    def livez(self) -> tuple[int, str]:
+        """Status and text; status 0 if it does not answer."""
+        return self._get("/livez")
+
+    def metrics(self) -> Metrics:
+        """All metrics, now."""
+        status, text = self._get("/metrics")
+        if status != 200:
+            raise RuntimeError(f"/metrics answered {status}: {text}")
+        return Metrics(text)
+
+    def _get(self, path: str) -> tuple[int, str]:
+        try:
+            answer = self._http.request("GET", f"http://127.0.0.1:{self._port}{path}")
+        except urllib3.exceptions.HTTPError as error:
+            return 0, str(error)
+        return answer.status, answer.data.decode()

@@ -1,0 +1,97 @@
+"""The whole pipeline in one test's hands, and the questions that tests ask about it."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.e2e.ledger import Ledger
+from tests.e2e.load import Load
+from tests.e2e.oracle import Comparison, Expected, compare
+from tests.e2e.parts import ApiServer, Elasticsearch, Etcd, FluentBit, Watcher, wait_until
+
+INDICES = "kube-events-*"
+
+
+@dataclass(slots=True)
+class Written:
+    """What a load did; known once it has ended."""
+
+    rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """API server, watcher, Fluent Bit, Elasticsearch; and the ledger of what was written."""
+
+    etcd: Etcd
+    apiserver: ApiServer
+    fluent_bit: FluentBit
+    elasticsearch: Elasticsearch
+    watcher: Watcher
+    ledger: Ledger
+    load: Load
+    random: random.Random
+
+    def start_following(self, *, standing: int) -> int:
+        """Start the watcher on so many events, and wait until it has a place to come back to.
+
+        Returns the revision that its first list showed.
+        """
+        self.load.stand(standing)
+        listed_at = self.apiserver.client.newest_revision()
+        self.watcher.start()
+        wait_until(self.watcher.checkpoint_file.exists, timeout=30, what="the first checkpoint")
+        return listed_at
+
+    @contextmanager
+    def load_running(self, *, rate: float, message_size: int = 0) -> Iterator[Written]:
+        """Writes at this rate while the block runs, or as fast as the machine can.
+
+        An error of the load fails the block's end.
+        """
+        result = Written()
+        started = time.monotonic()
+        stop = threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            written: Future[int] = pool.submit(
+                self.load.keep_going, stop, rate=rate, message_size=message_size
+            )
+            try:
+                yield result
+            finally:
+                stop.set()
+        result.rate = written.result() / (time.monotonic() - started)
+
+    def arrived(self, expected: Mapping[str, Expected], *, timeout: float) -> Comparison:
+        """Wait until as many documents are there as are required and nothing is under way, or for
+        `timeout` seconds; then hold what is there against what was expected.
+        """
+        required = sum(1 for want in expected.values() if want.is_required)
+        try:
+            wait_until(
+                lambda: self.elasticsearch.count(INDICES) >= required and self.is_idle(),
+                timeout=timeout,
+                interval=0.5,
+                what="all documents in Elasticsearch",
+            )
+        except TimeoutError:
+            pass  # the comparison says more
+        return compare(expected, self.elasticsearch.documents(INDICES))
+
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way: not in the watcher, if it runs, and not in the buffer."""
+        if self.watcher.is_running:
+            metrics = self.watcher.metrics()
+            received, acked, discarded = (
+                metrics.total(f"eventrouter_events_{name}_total")
+                for name in ("received", "acked", "discarded")
+            )
+            if received != acked + discarded:
+                return False
+        return not self.fluent_bit.chunk_files()

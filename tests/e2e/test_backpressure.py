@@ -1,0 +1,103 @@
+"""A sidecar that takes nothing: the watcher holds what it may, stops reading, and says so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+
+from tests.e2e.oracle import expected_documents
+from tests.e2e.parts import KubeClient, Metrics, wait_until
+from tests.e2e.pipeline import Pipeline
+
+pytestmark = pytest.mark.e2e
+
+AWAY_SECONDS = 60
+RATE = 500
+# Records of some 3 kB with their old state: they reach the queue's limit within the minute.
+MESSAGE_SIZE = 1000
+MIB = 2**20
+
+
+@contextmanager
+def frozen(pipeline: Pipeline) -> Iterator[None]:
+    """Its connections stay open and are not read: acks stop coming, nothing is refused."""
+    pipeline.fluent_bit.freeze()
+    yield
+    pipeline.fluent_bit.thaw()
+
+
+@contextmanager
+def killed(pipeline: Pipeline) -> Iterator[None]:
+    """Its connections are reset, and new ones are refused."""
+    pipeline.fluent_bit.kill()
+    yield
+    pipeline.fluent_bit.start()
+
+
+def open_watches(client: KubeClient) -> int:
+    """How many watches on events the API server serves, by its own count."""
+    text = client.request("GET", "/metrics").data.decode()
+    return int(
+        Metrics(text).total(
+            "apiserver_longrunning_requests", group="", resource="events", verb="WATCH"
+        )
+    )
+
+
+def assert_the_sums_hold(metrics: Metrics) -> None:
+    """Every state received is in exactly one place, and every record sent in one of two."""
+    received, sent, acked, discarded = (
+        metrics.total(f"eventrouter_events_{name}_total")
+        for name in ("received", "sent", "acked", "discarded")
+    )
+    assert received == sent + discarded + metrics.total("eventrouter_queue_events")
+    assert sent == acked + metrics.total("eventrouter_events_in_flight")
+
+
+@pytest.mark.parametrize("outage", [frozen, killed])
+def test_a_sidecar_that_is_away_costs_no_event_and_no_memory(
+    pipeline: Pipeline, outage: Callable[[Pipeline], AbstractContextManager[None]]
+) -> None:
+    """A minute without Fluent Bit at 500 writes a second, or what the machine can do of that."""
+    pipeline.load.stand(1000)
+    listed_at = pipeline.apiserver.client.newest_revision()
+    pipeline.watcher.start()
+    assert open_watches(pipeline.apiserver.client) == 1
+    memory: list[int] = []
+
+    with pipeline.load_running(rate=RATE, message_size=MESSAGE_SIZE) as written:
+        time.sleep(5)
+        with outage(pipeline):
+            away_until = time.monotonic() + AWAY_SECONDS
+            wait_until(
+                lambda: (
+                    pipeline.watcher.metrics().total("eventrouter_watch_total", result="queue_full")
+                    >= 1
+                ),
+                # A slow machine fills the queue later; then the outage is longer than a minute.
+                timeout=3 * AWAY_SECONDS,
+                what="the watch closed because the queue stays full",
+            )
+            while not memory or time.monotonic() < away_until:
+                memory.append(pipeline.watcher.memory_bytes())
+                assert open_watches(pipeline.apiserver.client) == 0
+                assert_the_sums_hold(pipeline.watcher.metrics())
+                assert pipeline.watcher.livez()[0] == 200
+                time.sleep(1)
+        time.sleep(5)
+
+    result = pipeline.arrived(expected_documents(pipeline.ledger, listed_at=listed_at), timeout=240)
+    memory.append(pipeline.watcher.memory_bytes())
+    print(
+        f"{len(pipeline.ledger.states)} states, {written.rate:.0f} writes a second, "
+        f"the watcher took {min(memory) / MIB:.0f} to {max(memory) / MIB:.0f} MiB"
+    )
+    assert result.is_clean, result
+    assert open_watches(pipeline.apiserver.client) == 1
+    assert_the_sums_hold(pipeline.watcher.metrics())
+    # The process itself, the cache of old states (16 MiB) and the queue (8 MiB), each once.
+    assert max(memory) < 150 * MIB
+    assert max(memory) - min(memory) < 32 * MIB
