@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := uv==0.13.9
 
-# The newest that works, unless PYTHON=... names one. Some are there by name only (version managers),
-# so each is tried; Debian has ensurepip in a package of its own.
+# The newest that works, unless PYTHON=... names one. Some are there by name only (version
+# managers), so each is tried; Debian has ensurepip in a package of its own.
 PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 IS_USABLE := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
-PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-input --no-compile
+PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-input \
+	--no-compile
 
 # The demo and the tests follow a real cluster only when that is asked for by name.
 unexport KUBECONFIG

@@ -71,6 +71,8 @@ def test_no_frame_is_over_the_limits_but_a_single_entry(
 
 
 @given(runs)
+@example([("normal", 4, MAX_BYTES // 2)])
+@example([("normal", 2 * MAX_RECORDS, 9)])
 def test_no_two_frames_could_have_been_one(content: list[tuple[str, int, int]]) -> None:
     """Each frame costs an ack: an entry goes into the one before it where it fits."""
     batch = Batch()
@@ -106,6 +108,12 @@ def test_merged_batches_are_as_if_all_had_been_added_to_one(
 
 
 @given(runs, runs)
+@example([("normal", MAX_RECORDS - 1, 9)], [("normal", 1, 9)])
+@example([("normal", MAX_RECORDS, 9)], [("normal", 1, 9)])
+@example([("normal", 1, MAX_BYTES // 2)], [("normal", 1, MAX_BYTES // 2)])
+@example([("normal", 1, MAX_BYTES)], [("normal", 1, 4)])
+@example([("normal", 1, 9)], [("normal", 1, MAX_BYTES)])
+@example([], [("normal", 1, MAX_BYTES + 1)])
 def test_it_takes_another_as_long_as_both_are_within_the_limits(
     first: list[tuple[str, int, int]], second: list[tuple[str, int, int]]
 ) -> None:

@@ -44,7 +44,7 @@ def line(kind: str, version: int | str, *, uid: str = UID, **fields: Any) -> byt
 
 def listed_event(version: int | str, *, uid: str | None = None, **fields: Any) -> dict[str, Any]:
     return make_event(
-        {"uid": uid or f"uid-{version}", "resourceVersion": str(version)},
+        {"uid": f"uid-{version}" if uid is None else uid, "resourceVersion": str(version)},
         without=("kind", "apiVersion"),
         **fields,
     )
@@ -492,6 +492,43 @@ def test_after_a_gap_an_event_that_shows_an_update_is_one(
     (batch,) = capture.listed([event], newer_than=20)
 
     assert [record["verb"] for record in records(batch)] == [verb]
+
+
+def test_a_list_after_a_gap_that_starts_again_says_the_same(capture: Capture) -> None:
+    """The sink keeps what came first: a verb that changed with the repetition would be luck."""
+    capture.remember([listed_event(18, uid="seen")])
+
+    def list_again() -> list[str]:
+        items = [listed_event(21, uid="seen"), listed_event(22, uid="new")]
+        (batch,) = capture.listed(items, newer_than=20)
+        return [record["verb"] for record in records(batch)]
+
+    assert [list_again() for _ in range(3)] == [["UPDATED", "ADDED"]] * 3
+
+
+def test_a_list_after_a_gap_that_starts_again_tells_what_changed_meanwhile(
+    capture: Capture,
+) -> None:
+    list(capture.listed([listed_event(22, uid="new")], newer_than=20))
+
+    (batch,) = capture.listed([listed_event(25, uid="new")], newer_than=20)
+
+    assert [record["verb"] for record in records(batch)] == ["UPDATED"]
+
+
+def test_what_a_gap_showed_first_has_been_seen_before_the_next_one(capture: Capture) -> None:
+    list(capture.listed([listed_event(22, uid="new")], newer_than=20))
+    capture.end_gap()
+
+    (batch,) = capture.listed([listed_event(22, uid="new")], newer_than=21)
+
+    assert [record["verb"] for record in records(batch)] == ["UPDATED"]
+
+
+def test_after_a_gap_events_without_a_uid_are_not_taken_for_one(capture: Capture) -> None:
+    (batch,) = capture.listed([listed_event(21, uid=""), listed_event(22, uid="")], newer_than=20)
+
+    assert [record["verb"] for record in records(batch)] == ["ADDED", "ADDED"]
 
 
 def test_after_a_gap_an_update_carries_no_old_state(capture: Capture) -> None:
