@@ -138,7 +138,7 @@ class Election:
         """Renew when it is time to; stand by again when that is no longer possible."""
         try:
             with self._writing:
-                if self._is_due():
+                if self.is_leading() and self._is_due():
                     self._renew()
         except ApiError as error:
             self._report(error)
@@ -162,9 +162,10 @@ class Election:
         except ApiError as error:
             if error.reason != "conflict" and error.status != 404:
                 raise
-            # Somebody edited it, or deleted it: still ours, unless another one holds it.
+            # Somebody edited it, or deleted it: still ours. But if it is free now another one has
+            # led meanwhile, and its checkpoint is not ours to replace.
             record = self._lease.read()
-            if record.holder not in ("", self._identity):
+            if record.holder != self._identity and not record.is_blank:
                 self._renewed_at = started - RENEW_DEADLINE_SECONDS
                 raise
             self._record = self._write(record)

@@ -38,6 +38,11 @@ class LeaseRecord:
         return str(self._spec.get("holderIdentity") or "")
 
     @property
+    def is_blank(self) -> bool:
+        """Whether nobody has ever held it: just created, by us or by the chart."""
+        return not self._spec
+
+    @property
     def duration_seconds(self) -> float:
         seconds = self._spec.get("leaseDurationSeconds")
         return float(seconds) if isinstance(seconds, int) else 0.0

@@ -1,0 +1,377 @@
+"""The election: one leader at a time, by a local clock, and a checkpoint that only it can write."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from eventrouter.checkpoint import Checkpoint
+from eventrouter.election import Election
+from eventrouter.errors import ApiError, CheckpointError
+from eventrouter.health import Pulse
+from eventrouter.lease import (
+    ANNOTATION,
+    DURATION_SECONDS,
+    RENEW_DEADLINE_SECONDS,
+    RETRY_SECONDS,
+    LeaseRecord,
+)
+from eventrouter.metrics import Metrics
+from tests.unit.fakes import FakeClock
+
+
+class FakeLease:
+    """One Lease as an API server keeps it: a write must name the version that it changes."""
+
+    def __init__(self) -> None:
+        self.body: dict[str, Any] | None = None
+        self.version = 0
+        self.is_down = False
+        self.writes = 0
+
+    def read(self) -> LeaseRecord:
+        self._answer()
+        return LeaseRecord(copy.deepcopy(self.body or {"metadata": {"name": "eventrouter"}}))
+
+    def write(self, record: LeaseRecord) -> LeaseRecord:
+        self._answer()
+        named = record.body["metadata"].get("resourceVersion")
+        if self.body is None and named is not None:
+            raise ApiError("not found", reason="not_found", status=404)
+        if self.body is not None and named != self.body["metadata"]["resourceVersion"]:
+            raise ApiError("changed meanwhile", reason="conflict", status=409)
+        self.version += 1
+        self.writes += 1
+        self.body = copy.deepcopy(record.body)
+        self.body["metadata"]["resourceVersion"] = str(self.version)
+        return LeaseRecord(copy.deepcopy(self.body))
+
+    def _answer(self) -> None:
+        if self.is_down:
+            raise ApiError("cannot reach the server", reason="unreachable")
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        assert self.body is not None
+        spec: dict[str, Any] = self.body["spec"]
+        return spec
+
+    @property
+    def holder(self) -> str:
+        return str(self.spec["holderIdentity"])
+
+
+class Candidate:
+    """A candidate whose turns are taken one by one, each followed by the wait that it asks for."""
+
+    def __init__(self, lease: FakeLease, clock: FakeClock, identity: str) -> None:
+        self.elected: list[Checkpoint | None] = []
+        self.losses = 0
+        self.metrics = Metrics()
+        self.waits: list[float] = []
+        self.spreads: list[tuple[float, float]] = []
+        self._clock = clock
+        self._turns = 0
+        self.election = Election(
+            lease=lease,
+            identity=identity,
+            on_elected=self.elected.append,
+            on_lost=self._lose,
+            metrics=self.metrics,
+            pulse=Pulse(clock),
+            contact=Pulse(clock),
+            stop=self,
+            clock=clock,
+            uniform=self._uniform,
+        )
+
+    def turn(self, turns: int = 1) -> None:
+        self._turns = turns
+        self.election.run()
+
+    def is_set(self) -> bool:
+        return self._turns == 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._turns -= 1
+        assert timeout is not None
+        self.waits.append(timeout)
+        return self.is_set()
+
+    def _uniform(self, low: float, high: float) -> float:
+        self.spreads.append((low, high))
+        return low
+
+    def _lose(self) -> None:
+        self.losses += 1
+
+
+Make = Callable[[str], Candidate]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def lease() -> FakeLease:
+    return FakeLease()
+
+
+@pytest.fixture
+def candidate(lease: FakeLease, clock: FakeClock) -> Make:
+    return lambda identity: Candidate(lease, clock, identity)
+
+
+def checkpoint(position: str) -> Checkpoint:
+    return Checkpoint("scope", "buffer", {"": position}, {"": position})
+
+
+def test_the_first_one_leads_at_once_and_creates_the_lease(
+    candidate: Make, lease: FakeLease
+) -> None:
+    a = candidate("a")
+
+    a.turn()
+
+    assert a.election.is_leading()
+    assert a.elected == [None]
+    assert lease.holder == "a"
+    assert lease.spec["leaseDurationSeconds"] == DURATION_SECONDS
+
+
+def test_a_second_one_stands_by_while_the_first_renews(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    a, b = candidate("a"), candidate("b")
+    a.turn()
+
+    for _ in range(20):
+        b.turn()
+        clock.advance(RETRY_SECONDS)
+        a.turn()
+
+    assert a.election.is_leading()
+    assert not b.election.is_leading()
+    assert b.elected == []
+    assert lease.spec["leaseTransitions"] == 1
+
+
+def test_a_lease_that_nobody_renews_passes_on_after_its_duration_and_not_before(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    """Measured from when the standby saw it change, by its own clock."""
+    a, b = candidate("a"), candidate("b")
+    a.turn()
+    b.turn()
+
+    clock.advance(DURATION_SECONDS - 0.1)
+    b.turn()
+    assert b.elected == []
+
+    clock.advance(0.2)
+    b.turn()
+    assert b.election.is_leading()
+    assert lease.spec["leaseTransitions"] == 2
+
+
+def test_a_leader_stops_leading_before_its_lease_can_pass_on(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    """To the moment, though its thread hangs in a request or the process was frozen."""
+    a = candidate("a")
+    a.turn()
+
+    clock.advance(RENEW_DEADLINE_SECONDS)
+
+    assert RENEW_DEADLINE_SECONDS < DURATION_SECONDS
+    assert not a.election.is_leading()
+    with pytest.raises(CheckpointError, match="no longer the leader"):
+        a.election.save(checkpoint("7"), now=clock.time())
+
+
+def test_a_leader_that_cannot_renew_stands_by_in_the_same_process_and_leads_again(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    a = candidate("a")
+    a.turn()
+    lease.is_down = True
+    while a.election.is_leading():
+        clock.advance(RETRY_SECONDS)
+        a.turn()
+    assert a.losses == 1
+
+    lease.is_down = False
+    a.turn()
+
+    assert a.election.is_leading()
+    assert len(a.elected) == 2
+
+
+def test_a_restarted_container_takes_its_own_lease_at_once(candidate: Make) -> None:
+    candidate("a").turn()
+
+    again = candidate("a")
+    again.turn()
+
+    assert again.election.is_leading()
+
+
+def test_the_checkpoint_is_written_with_the_renewal_and_read_by_the_next_leader(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    a, b = candidate("a"), candidate("b")
+    a.turn()
+    writes = lease.writes
+    a.election.save(checkpoint("42"), now=clock.time())
+    assert lease.writes == writes + 1
+
+    b.turn()
+    clock.advance(DURATION_SECONDS)
+    b.turn()
+
+    assert b.elected == [checkpoint("42")]
+
+
+def test_a_deposed_leader_cannot_write_the_checkpoint(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    """Its write names a version of the Lease that is no longer the current one."""
+    a, b = candidate("a"), candidate("b")
+    a.turn()
+    b.turn()
+    clock.advance(DURATION_SECONDS)
+    b.turn()
+    b.election.save(checkpoint("50"), now=clock.time())
+    stale = LeaseRecord({"metadata": {"name": "eventrouter", "resourceVersion": "1"}})
+
+    with pytest.raises(ApiError, match="changed meanwhile"):
+        lease.write(stale.held_by("a", now=clock.time(), checkpoint=b"{}"))
+    with pytest.raises(CheckpointError):
+        a.election.save(checkpoint("49"), now=clock.time())
+    a.turn()
+
+    assert a.losses == 1
+    assert lease.holder == "b"
+    assert '"50"' in LeaseRecord(lease.body or {}).body["metadata"]["annotations"][ANNOTATION]
+
+
+def test_a_leader_whose_lease_was_led_and_released_by_another_does_not_renew_it(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    """The free lease holds a newer checkpoint: to renew would put the older one in its place."""
+    a, b = candidate("a"), candidate("b")
+    a.turn()
+    b.turn()
+    clock.advance(DURATION_SECONDS)
+    b.turn()
+    b.election.save(checkpoint("50"), now=clock.time())
+    b.election.release()
+    a.election._renewed_at = clock.monotonic()  # as if its clock had stood still meanwhile
+
+    with pytest.raises(CheckpointError):
+        a.election.save(checkpoint("49"), now=clock.time())
+
+    assert not a.election.is_leading()
+    assert lease.holder == ""
+
+
+def test_a_released_lease_is_taken_at_once(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    a, b = candidate("a"), candidate("b")
+    a.turn()
+    b.turn()
+    a.election.save(checkpoint("9"), now=clock.time())
+
+    a.election.release()
+    b.turn()
+
+    assert b.election.is_leading()
+    assert b.elected == [checkpoint("9")]
+
+
+@pytest.mark.parametrize("change", ["edited", "deleted", "emptied"])
+def test_a_leader_keeps_its_lease_when_somebody_touches_it(
+    candidate: Make, lease: FakeLease, clock: FakeClock, change: str
+) -> None:
+    a = candidate("a")
+    a.turn()
+    a.election.save(checkpoint("5"), now=clock.time())
+    assert lease.body is not None
+    if change == "deleted":
+        lease.body = None
+    else:
+        lease.body["metadata"]["resourceVersion"] = "elsewhere"
+        if change == "emptied":
+            del lease.body["spec"]
+
+    clock.advance(RETRY_SECONDS)
+    a.turn()
+
+    assert a.election.is_leading()
+    assert lease.holder == "a"
+    assert '"5"' in (lease.body or {})["metadata"]["annotations"][ANNOTATION]
+
+
+def test_garbage_in_the_annotation_is_no_checkpoint(
+    candidate: Make, lease: FakeLease, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    a = candidate("a")
+    lease.body = {
+        "metadata": {"resourceVersion": "1", "annotations": {ANNOTATION: "{rubbish"}},
+    }
+
+    a.turn()
+
+    assert a.elected == [None]
+    assert "cannot be understood" in caplog.text
+
+
+def test_an_outage_is_logged_once(
+    candidate: Make, lease: FakeLease, caplog: pytest.LogCaptureFixture
+) -> None:
+    lease.is_down = True
+
+    candidate("a").turn(turns=5)
+
+    assert caplog.text.count("cannot reach the server") == 1
+
+
+def test_standbys_do_not_all_try_at_once(candidate: Make) -> None:
+    """The wait between two looks is spread by a jitter; a leader renews at an even pace."""
+    a, b = candidate("a"), candidate("b")
+
+    a.turn(turns=3)
+    b.turn()
+
+    assert a.waits[1:] == [RETRY_SECONDS, RETRY_SECONDS]
+    assert b.spreads[0][0] < b.spreads[0][1]
+
+
+def test_a_save_from_another_thread_waits_for_a_renewal_under_way(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    """Two writers of one process would refuse each other's version."""
+    a = candidate("a")
+    a.turn()
+    errors: list[Exception] = []
+
+    def save(number: int) -> None:
+        try:
+            a.election.save(checkpoint(str(number)), now=clock.time())
+        except CheckpointError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=save, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert errors == []
