@@ -65,7 +65,7 @@ class Capture:
                 is_old = _revision(event) <= newer_than
                 verb = "UPDATED" if _is_updated(event) or self._was_seen(event) else "ADDED"
             record = self._shaper.shape(event, verb, None)
-            if newer_than is not None and not is_old and verb == "ADDED":
+            if newer_than is not None and not is_old and verb == "ADDED" and record.uid:
                 self._first_seen_in_gap[record.uid] = record.resource_version
             self._states.put(record.uid, record.state)
             if is_old:

@@ -151,9 +151,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     command = words.pop(0) if words[:1] in (["run"], ["check"], ["demo"]) else "run"
     if command == "demo":
+        stop = stop_on_signal()  # before the imports, which take half a second
         from eventrouter.demo.command import main as demo
 
-        return demo(words)
+        return demo(words, stop)
     arguments = parser().parse_args(words)
     try:
         settings = read_config(arguments, os.environ)
@@ -165,10 +166,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(settings: Config) -> int:
+    stop = stop_on_signal()
     from eventrouter.app import App  # after the settings: a mistake in them is told at once
 
     app = App(settings)
-    stop = stop_on_signal()
     app.start(on_failure=stop.set)
     stop.wait()
     return EXIT_OK if app.stop() else EXIT_FAILED

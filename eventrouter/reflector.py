@@ -227,8 +227,7 @@ class Reflector:
 
         Then the batch waits here, in order, and comes back queued: nothing is shaped twice.
         """
-        if self._queue.put(batch, patience=PATIENCE):
-            self._accepted(batch)
+        if self._enqueue(batch):
             return True
         if self._stop.is_set():
             return False
@@ -256,14 +255,18 @@ class Reflector:
 
     def _put(self, batch: Batch) -> None:
         """See a batch into the queue, however long that takes."""
-        while not self._stop.is_set():
+        while not self._stop.is_set() and not self._enqueue(batch):
             self._pulse.beat()
-            if self._queue.put(batch, patience=PATIENCE):
-                self._accepted(batch)
-                return
 
-    def _accepted(self, batch: Batch) -> None:
-        for kind, count in batch.kinds().items():
-            self._metrics.received.labels(kind).inc(count)
-        self.position = batch.positions.get(self._namespace, self.position)
+    def _enqueue(self, batch: Batch) -> bool:
+        """Queue a batch if there is room before long, and move the position."""
+        # Looked at before: once queued it is the queue's, which may add others' records to it.
+        kinds, position = batch.kinds(), batch.positions.get(self._namespace, self.position)
         self._pulse.beat()
+        if not self._queue.put(batch, patience=PATIENCE):
+            return False
+        for kind, count in kinds.items():
+            self._metrics.received.labels(kind).inc(count)
+        self.position = position
+        self._pulse.beat()
+        return True

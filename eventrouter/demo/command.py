@@ -18,7 +18,7 @@ from pathlib import Path
 
 from eventrouter import logs
 from eventrouter.app import App
-from eventrouter.cli import EXIT_BAD_SETTING, EXIT_FAILED, EXIT_OK, Parser, stop_on_signal
+from eventrouter.cli import EXIT_BAD_SETTING, EXIT_FAILED, EXIT_OK, Parser
 from eventrouter.config import Config, Listen
 from eventrouter.demo.apiserver import ApiServer
 from eventrouter.demo.scenario import play
@@ -35,11 +35,10 @@ cluster, and a sidecar that prints them: Fluent Bit where it is on the PATH, els
 receiver. Ctrl-C ends it and sums up."""
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run until a signal. The exit code."""
+def main(argv: Sequence[str], stop: threading.Event) -> int:
+    """Run until `stop` is set. The exit code."""
     arguments = _parser().parse_args(argv)
     logs.set_up(level=arguments.log_level, log_format="text")
-    stop = stop_on_signal()
     try:
         return _run(arguments, stop)
     except ConfigError as error:

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from eventrouter.batch import MAX_BYTES as BATCH_BYTES
 from eventrouter.batch import MAX_RECORDS as BATCH_RECORDS
 from eventrouter.batch import Batch
+from eventrouter.clock import SystemClock
 from eventrouter.queue import Queue
 from tests.unit.fakes import FakeClock
 
@@ -373,6 +374,25 @@ def test_patience_ends() -> None:
     assert not queue.put(batch_of(b"two"), patience=0.01)
     assert not queue.wait_for_room(patience=0.01)
     assert queue.take(patience=0.01) is None
+
+
+def test_waiting_is_not_spinning() -> None:
+    """A lone event is looked at when it came and when it is due, not all the time in between."""
+
+    class CountingClock(SystemClock):
+        reads = 0
+
+        def monotonic(self) -> float:
+            self.reads += 1
+            return super().monotonic()
+
+    clock = CountingClock()
+    queue = Queue(linger=0.05, clock=clock)
+    queue.put(batch_of(b"one"), patience=0)
+
+    assert entries_of(queue.take(patience=DEADLINE)) == [b"one"]
+
+    assert clock.reads < 50
 
 
 def test_many_producers_lose_nothing_and_keep_each_ones_order() -> None:

@@ -26,10 +26,10 @@ class BusyQueue(Queue):
 
     def put(self, batch: Batch, *, patience: float) -> bool:
         is_taken = super().put(batch, patience=patience)
-        anothers = Batch()
-        anothers.add("warning", b"another's")
-        anothers.add("normal", b"another's")
-        super().put(anothers, patience=patience)
+        theirs = Batch()
+        theirs.add("warning", b"another's")
+        theirs.add("normal", b"another's")
+        super().put(theirs, patience=patience)
         return is_taken
 
 
