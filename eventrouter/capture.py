@@ -16,6 +16,9 @@ from eventrouter.states import OldStates
 
 _DELETED = b'{"type":"DELETED"'
 _VERBS = {"ADDED": "ADDED", "MODIFIED": "UPDATED"}
+# Remembered of a list after a gap, for the case that it must start again. What is beyond may then
+# be called UPDATED though it was called ADDED before, under the same id.
+_MAX_FIRST_SEEN = 20_000
 # ObjectMeta comes first in an object and its resourceVersion before any text of the event's writer,
 # so that the first one in a line is the object's own (apimachinery, meta/v1 ObjectMeta).
 _RESOURCE_VERSION = re.compile(rb'"resourceVersion":"([0-9]{1,100})"')
@@ -43,6 +46,7 @@ class Capture:
     def forget(self) -> None:
         """The history went back: what was seen may never have happened."""
         self._states.clear()
+        self._first_seen_in_gap.clear()
 
     def remember(self, items: Iterable[Event]) -> None:
         """Take note of listed states that were shipped before."""
@@ -65,8 +69,8 @@ class Capture:
                 is_old = _revision(event) <= newer_than
                 verb = "UPDATED" if _is_updated(event) or self._was_seen(event) else "ADDED"
             record = self._shaper.shape(event, verb, None)
-            if newer_than is not None and not is_old and verb == "ADDED" and record.uid:
-                self._first_seen_in_gap[record.uid] = record.resource_version
+            if newer_than is not None and not is_old and verb == "ADDED":
+                self._note_first_sight(record)
             self._states.put(record.uid, record.state)
             if is_old:
                 continue
@@ -79,6 +83,10 @@ class Capture:
     def end_gap(self) -> None:
         """The list after a gap is complete."""
         self._first_seen_in_gap.clear()
+
+    def _note_first_sight(self, record: Record) -> None:
+        if record.uid and len(self._first_seen_in_gap) < _MAX_FIRST_SEEN:
+            self._first_seen_in_gap[record.uid] = record.resource_version
 
     def _was_seen(self, event: Event) -> bool:
         """Whether an earlier state of the event has been seen.

@@ -25,13 +25,15 @@ class Checkpoint:
 
     `acked`: up to here everything is in the sidecar's buffer, good for going on with the same
     buffer. `delivered`: up to here everything has left that buffer too, good for going on with
-    any. `scope` says what resourceVersions these are: which server, which selector.
+    any. `started`, until there is a `delivered`: where the first list began, to begin there again.
+    `scope` says what resourceVersions these are: which server, which selector.
     """
 
     scope: str
     buffer: str
     acked: Positions = field(default_factory=dict)
     delivered: Positions = field(default_factory=dict)
+    started: Positions = field(default_factory=dict)
 
     def resume_at(self, namespace: str, *, scope: str, buffer: str) -> str | None:
         """The resourceVersion to go on from; None where there is none to go on from."""
@@ -58,9 +60,10 @@ class Checkpoint:
         acked, delivered = content.get("acked"), content.get("delivered")
         if not (isinstance(scope, str) and isinstance(buffer, str)):
             return None
-        if not (_are_positions(acked) and _are_positions(delivered)):
+        started = content.get("started", {})
+        if not (_are_positions(acked) and _are_positions(delivered) and _are_positions(started)):
             return None
-        return cls(scope, buffer, acked, delivered)
+        return cls(scope, buffer, acked, delivered, started)
 
 
 def _are_positions(value: Any) -> TypeGuard[Positions]:

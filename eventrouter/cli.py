@@ -134,12 +134,12 @@ def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -
     for option in OPTIONS:
         setting, given = option.flag, getattr(arguments, option.name)
         if given is None:
-            setting, given = option.variable, environment.get(option.variable)
-        if given is None or given == "":
+            setting, given = option.variable, environment.get(option.variable) or None
+        if given is None:
             continue
         if option.repeatable:
             texts = given if isinstance(given, list) else given.replace(",", " ").split()
-            values = [config.checked(setting, text, option.parse) for text in texts]
+            values = [config.checked(setting, text, option.parse) for text in texts or [given]]
             settings["namespaces"] = tuple(dict.fromkeys(values))
         else:
             settings[option.name] = config.checked(setting, given, option.parse)

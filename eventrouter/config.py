@@ -151,4 +151,5 @@ def checked(setting: str, text: str, parse: Callable[[str], T]) -> T:
     try:
         return parse(text)
     except ValueError as error:
-        raise ConfigError(setting, f"{text!r} is {error}") from error
+        shown = "it" if "@" in text else repr(text)  # there may be a password before an @
+        raise ConfigError(setting, f"{shown} is {error}") from error

@@ -58,6 +58,8 @@ class Keeper:
         self._stopping = False
         self._acked: Positions = {}
         self._delivered: Positions = {}
+        self._started: Positions = {}
+        self._saving = threading.Lock()
         self._landmark: _Landmark | None = None
         self._saved: Checkpoint | None = None
         self._troubles: set[str] = set()
@@ -66,8 +68,18 @@ class Keeper:
         """Keep what an earlier run had reached, of namespaces that are no longer followed too."""
         if checkpoint is not None:
             same_buffer = checkpoint.buffer == self._buffer.identity()
+            self._started = dict(checkpoint.started)
             self._delivered = dict(checkpoint.delivered)
             self._acked = dict(checkpoint.acked if same_buffer else checkpoint.delivered)
+
+    def begin_list(self, namespace: str, resource_version: str) -> None:
+        """A first list begins at this revision. Written at once, before any of it is sent.
+
+        Whatever happens before the first delivery, the next start begins there again, and sees
+        all that came after.
+        """
+        self._started = self._started | {namespace: resource_version}
+        self._save(self._acked)
 
     def acked(self, positions: Positions) -> None:
         """Everything up to these positions is in the sidecar's buffer now."""
@@ -138,16 +150,20 @@ class Keeper:
         self._metrics.last_delivered.set(self._clock.time())
 
     def _save(self, acked: Positions) -> None:
-        checkpoint = Checkpoint(self._scope, self._buffer.identity(), acked, self._delivered)
-        if checkpoint == self._saved:
-            return
-        try:
-            self._writer.save(checkpoint, now=self._clock.time())
-        except CheckpointError as error:
-            self._metrics.checkpoints.labels("failed").inc()
-            self._failed("checkpoint", str(error))
-            return
-        self._saved = checkpoint
+        started = {name: at for name, at in self._started.items() if name not in self._delivered}
+        checkpoint = Checkpoint(
+            self._scope, self._buffer.identity(), acked, self._delivered, started
+        )
+        with self._saving:
+            if checkpoint == self._saved:
+                return
+            try:
+                self._writer.save(checkpoint, now=self._clock.time())
+            except CheckpointError as error:
+                self._metrics.checkpoints.labels("failed").inc()
+                self._failed("checkpoint", str(error))
+                return
+            self._saved = checkpoint
         self._troubles.discard("checkpoint")
         self._metrics.checkpoints.labels("ok").inc()
 

@@ -30,6 +30,8 @@ class Address:
         """Raises ValueError at anything else."""
         parts = urlsplit(url)
         port = parts.port
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("an address with a login, which this link does not have")
         if parts.scheme == "tcp" and parts.hostname and port and parts.path in ("", "/"):
             return cls(url=url, host=parts.hostname, port=port)
         if parts.scheme == "unix" and not parts.netloc and len(parts.path) > 1:

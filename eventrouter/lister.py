@@ -71,6 +71,7 @@ class Lister:
             except Expired as error:
                 if resource_version is not None or error.continue_token is None:
                     raise
+                self._retry.after(error)
                 token = error.continue_token
                 continue
             yield page
@@ -100,6 +101,16 @@ class Lister:
     def oldest_held(self, expired: int, newest: int) -> int:
         """The oldest revision that the API server still has, given one that it does not have."""
         return bisect(expired, newest, lambda revision: self.probe(str(revision)))
+
+    def nearest_held(self, resource_version: str) -> str | None:
+        """This revision, or the oldest after it that the API server still has.
+
+        None if the API server has never been there.
+        """
+        history = self.probe(resource_version)
+        if history is History.COMPACTED:
+            return str(self.oldest_held(int(resource_version), self.newest()))
+        return resource_version if history is History.HELD else None
 
     def _page(self, resource_version: str | None, token: str | None) -> Page:
         """One page, tried a few times: the pages before it need not come again for a hiccup."""

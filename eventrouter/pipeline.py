@@ -120,15 +120,17 @@ class Pipeline:
         self._sending = self._spawn("sender", self._sender.run)
         self._keeping = self._spawn("keeper", self._keeper.run)
         for namespace in self._settings.namespaces or ("",):
-            position = None
+            position = list_at = None
             if checkpoint is not None:
                 position = checkpoint.resume_at(namespace, scope=self._scope, buffer=identity)
+                list_at = checkpoint.started.get(namespace)
             log.info(
                 "Following events",
                 extra={"namespace": namespace, "resource_version": position},
             )
             reflector = self._reflector(namespace)
-            self._threads.append(self._spawn(_name(namespace), partial(reflector.run, position)))
+            run = partial(reflector.run, position, list_at=list_at)
+            self._threads.append(self._spawn(_name(namespace), run))
 
     def stop(self) -> None:
         """Stop reading, send what is queued, let the buffer run empty, write the checkpoint.
@@ -198,6 +200,7 @@ class Pipeline:
             contact=self._health.link(_name(namespace)),
             stop=stop,
             clock=self._clock,
+            begin_list=self._keeper.begin_list,
         )
 
 

@@ -48,6 +48,7 @@ class Queue:
         """Append a batch within `patience` seconds.
 
         False if the queue stayed full for that long or was closed: the batch is still the caller's.
+        Else it is the queue's, which may add others' records to it.
         """
         with self._lock:
             if not self._has_room(batch) and not self._emptied.wait_for(

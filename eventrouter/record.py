@@ -33,6 +33,7 @@ _KIND_OF_TYPE = {"Normal": "normal", "Warning": "warning"}
 _SAFE_UID = re.compile(r"[0-9A-Za-z._:-]{1,400}")
 # Far longer than any resourceVersion, and short enough for int().
 _MAX_VERSION_DIGITS = 100
+_MAX_TIME_CHARACTERS = 40
 _DAY = 24 * 3600 * 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The seconds of an EventTime are 32 bits, of which Fluent Bit keeps the last two values for itself.
@@ -193,6 +194,8 @@ def _nanoseconds(text: object) -> int | None:
 @lru_cache(maxsize=4096)
 def _parse_time(text: str) -> int | None:
     """An RFC 3339 time in nanoseconds since 1970; None if it is none, or none that can be sent."""
+    if len(text) > _MAX_TIME_CHARACTERS:  # the cache keeps the texts
+        return None
     try:
         since = datetime.fromisoformat(text) - _EPOCH
     except (ValueError, TypeError, OverflowError):  # TypeError: a time without an offset

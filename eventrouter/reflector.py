@@ -69,6 +69,7 @@ class Reflector:
         contact: Pulse,
         stop: Stop,
         clock: Clock,
+        begin_list: Callable[[str, str], None] = lambda namespace, resource_version: None,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._namespace = namespace
@@ -82,16 +83,21 @@ class Reflector:
         self._contact = contact
         self._stop = stop
         self._clock = clock
+        self._begin_list = begin_list
         self._uniform = uniform
+        self._list_at: str | None = None
         self._states_are_known = False
         self._fruitless_watches = 0
         self._bad_position: str | None = None
         self._overdue: Batch | None = None
         self.position: str | None = None
 
-    def run(self, resume_at: str | None) -> None:
-        """Follow from `resume_at`, or from a list of everything, until stopped."""
-        self.position = resume_at
+    def run(self, resume_at: str | None, *, list_at: str | None = None) -> None:
+        """Follow from `resume_at`, or from a list of everything, until stopped.
+
+        `list_at` is where an earlier first list began, if that came to nothing.
+        """
+        self.position, self._list_at = resume_at, list_at
         while not self._stop.is_set():
             try:
                 self._catch_up()
@@ -116,7 +122,7 @@ class Reflector:
             )
             self._metrics.relists.labels("went_back").inc()
             self._capture.forget()
-            self.position = None
+            self.position = self._list_at = None
             self._list_everything()
             return
         if history is History.COMPACTED or self._fruitless_watches >= _FRUITLESS_WATCHES:
@@ -127,14 +133,21 @@ class Reflector:
         self._states_are_known = True
 
     def _list_everything(self) -> None:
-        """A first list: every event there is, in pages, then the position."""
+        """A first list: every event there is, in pages, then the position.
+
+        Of the newest revision, or of the one where an earlier first list began, as near as the
+        API server still has it.
+        """
         self._metrics.relists.labels("start").inc()
+        at = self._list_at and self._lister.nearest_held(self._list_at)
         position = None
         is_of_one_revision = True
-        for page in self._lister.pages():
-            # The first page's revision: after an expired token the later pages are of a newer one.
-            # What changed in between comes again, and the states are learned again before that.
-            position = position or page.resource_version
+        for page in self._lister.pages(resource_version=at):
+            if position is None:
+                # The first page's revision: after an expired token the later pages are of a newer
+                # one. What changed in between comes again, its states learned anew before that.
+                position = page.resource_version
+                self._begin_list(self._namespace, position)
             is_of_one_revision = is_of_one_revision and page.resource_version == position
             self._put_all(self._capture.listed(page.items, newer_than=None))
         self._complete_list(position)

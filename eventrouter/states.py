@@ -36,6 +36,8 @@ class OldStates:
         old = self._states.pop(uid, None)
         if old is not None:
             self._bytes -= len(old) + _OVERHEAD_BYTES
+        if len(state) + _OVERHEAD_BYTES > self._max_bytes:
+            return  # it would make room of all others, and still not fit
         self._states[uid] = state
         self._bytes += len(state) + _OVERHEAD_BYTES
         while self._bytes > self._max_bytes:

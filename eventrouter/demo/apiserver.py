@@ -76,7 +76,7 @@ class ApiServer(StandIn):
             return list(self._streams)
 
     def wait_for_requests(
-        self, count: int, *, kind: Kind | None = None, timeout: float = 10.0
+        self, count: int, *, kind: Kind | None = None, timeout: float = 30.0
     ) -> list[Request]:
         """Wait until so many requests (of a kind) have come in all, and give them."""
 
@@ -86,7 +86,7 @@ class ApiServer(StandIn):
 
         return self.wait_for(enough, timeout=timeout) or []
 
-    def wait_for_watches(self, count: int, *, timeout: float = 10.0) -> None:
+    def wait_for_watches(self, count: int, *, timeout: float = 30.0) -> None:
         """Wait until exactly so many watches are open."""
         self.wait_for(lambda: len(self._streams) == count, timeout=timeout)
 

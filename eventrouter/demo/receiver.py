@@ -55,11 +55,11 @@ class Receiver(StandIn):
         """The id of every entry ever taken, in order; one sent twice is here twice."""
         return [entry.record["id"] for frame in self.frames for entry in frame.entries]
 
-    def wait_for_records(self, count: int, *, timeout: float = 10.0) -> None:
+    def wait_for_records(self, count: int, *, timeout: float = 30.0) -> None:
         """Wait until so many different records have come. Needs `keep`."""
         self.wait_for(lambda: len(self.records) >= count, timeout=timeout)
 
-    def wait_for_frames(self, count: int, *, timeout: float = 10.0) -> None:
+    def wait_for_frames(self, count: int, *, timeout: float = 30.0) -> None:
         """Wait until so many frames have come, empty ones too. Needs `keep`."""
         self.wait_for(lambda: len(self.frames) >= count, timeout=timeout)
 

@@ -46,7 +46,7 @@ class StandIn(ABC):
         An OSError ends it too, quietly. The socket is closed afterwards.
         """
 
-    def wait_for(self, predicate: Callable[[], T], *, timeout: float = 10.0) -> T:
+    def wait_for(self, predicate: Callable[[], T], *, timeout: float = 30.0) -> T:
         """Wait until `predicate()` is true, and give its value. Asked again at every change."""
         with self.changed:
             value = self.changed.wait_for(predicate, timeout)

@@ -102,12 +102,26 @@ class Ledger:
             states = list(self.states)
         return (state for state in states if state.revision > revision)
 
+    def strangers(self, client: KubeClient) -> set[str]:
+        """The uids of events that somebody else wrote: the API server has controllers of its own.
+
+        ("Cluster IP 10.0.0.1 is not allocated; repairing", after a slow start.)
+        """
+        listed = {event["metadata"]["uid"] for event in client.events()}
+        with self._lock:
+            return listed - self._newest.keys()
+
     def check_against(self, client: KubeClient) -> None:
         """Hold the ledger against what the API server lists as core/v1 now; fail if it lies.
 
         This proves the translation from events.k8s.io, and that the load lost no answer.
         """
-        listed = {_id(event): as_core(event) for event in client.events()}
+        strangers = self.strangers(client)
+        listed = {
+            _id(event): as_core(event)
+            for event in client.events()
+            if event["metadata"]["uid"] not in strangers
+        }
         kept = {id_: state.event for id_, state in self.current().items()}
         assert listed.keys() == kept.keys(), listed.keys() ^ kept.keys()
         for id_, event in listed.items():

@@ -245,3 +245,46 @@ def test_a_history_that_went_back_takes_the_checkpoint_with_it(
         cluster.store.restore(restored)
         server.faults.close_watches()
         eventually(lambda: _is(watcher, acked=restored, delivered=restored))
+
+
+@pytest.mark.parametrize("is_compacted", [False, True], ids=["held", "compacted"])
+def test_a_first_list_that_came_to_nothing_is_begun_where_it_began(
+    cluster: Cluster,
+    server: ApiServer,
+    receiver: Receiver,
+    tmp_path: Path,
+    is_compacted: bool,
+) -> None:
+    """What changed between two starts is still in the API server's history, or most of it."""
+    name = cluster.create()
+    receiver.faults.pause()
+    with Watcher(server, receiver.url, tmp_path) as watcher:
+        eventually(lambda: watcher.checkpoint.get("started") == {"": str(cluster.revision)})
+    cluster.update(name)
+    if is_compacted:
+        cluster.store.compact(cluster.revision)
+    oldest = cluster.revision if is_compacted else 0
+    cluster.update(name)
+    receiver.faults.resume()
+
+    with Watcher(server, receiver.url, tmp_path) as watcher:
+        received_once_or_more(receiver, {f"{s.id}" for s in cluster.states if s.revision >= oldest})
+        eventually(lambda: _is(watcher, acked=cluster.revision, delivered=cluster.revision))
+        assert watcher.checkpoint.get("started") == {}
+
+
+def test_a_first_list_begun_on_another_history_is_begun_anew(
+    cluster: Cluster, server: ApiServer, receiver: Receiver, tmp_path: Path
+) -> None:
+    """The revision where it began was never reached by this server."""
+    before = cluster.revision
+    cluster.fill(3)
+    receiver.faults.pause()
+    with Watcher(server, receiver.url, tmp_path) as watcher:
+        eventually(lambda: watcher.checkpoint.get("started") == {"": str(cluster.revision)})
+    cluster.store.restore(before)
+    cluster.create()
+    receiver.faults.resume()
+
+    with Watcher(server, receiver.url, tmp_path):
+        received_once_or_more(receiver, {cluster.states[-1].id})

@@ -355,6 +355,29 @@ def test_a_bad_forward_url_is_told(kubeconfig: str, url: str) -> None:
     assert url in err
 
 
+@pytest.mark.parametrize("url", ["tcp://user:s3cret@fluent:24224", "tcp://s3cret@fluent:1"])
+def test_a_login_in_the_forward_url_is_refused_and_not_repeated(
+    capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    """The link has no login, and its URL is logged: a secret in it would be shown."""
+    assert cli.main(["--forward", url]) == 2
+
+    err = capsys.readouterr().err
+    assert "--forward" in err
+    assert "s3cret" not in err
+
+
+def test_a_variable_with_no_namespace_in_it_is_not_all_namespaces() -> None:
+    with pytest.raises(ConfigError, match="EVENTROUTER_NAMESPACE"):
+        cli.read_config(cli.parser().parse_args([]), {"EVENTROUTER_NAMESPACE": " , "})
+
+
+def test_an_empty_option_is_a_mistake_and_an_empty_variable_is_not_set() -> None:
+    assert cli.read_config(cli.parser().parse_args([]), {"EVENTROUTER_FORWARD": ""}).forward
+    with pytest.raises(ConfigError, match="--forward"):
+        cli.read_config(cli.parser().parse_args(["--forward", ""]), {})
+
+
 def test_a_second_signal_ends_it_at_once() -> None:
     """Whatever the clean stop is still waiting for."""
     script = (

@@ -293,3 +293,19 @@ def test_nothing_is_probed_where_nothing_lies_between() -> None:
 
     assert bisect(41, 42, probe) == 42
     assert bisect(42, 42, probe) == 42
+
+
+@pytest.mark.parametrize(
+    ("answers", "nearest"),
+    [
+        pytest.param([page()], "40", id="held"),
+        pytest.param([AheadOfServer("never there")], None, id="ahead"),
+        pytest.param(
+            [Expired("gone"), page(version="43"), Expired("gone"), page()], "42", id="compacted"
+        ),
+    ],
+)
+def test_the_nearest_revision_is_itself_or_the_oldest_left_after_it(
+    answers: list[Any], nearest: str | None
+) -> None:
+    assert lister_of(FakeServer(*answers)).nearest_held("40") == nearest
