@@ -1,0 +1,179 @@
+"""The chart as the tests use it: rendered with some values, and looked into."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart import programs
+
+Json = dict[str, Any]
+
+ROOT = programs.ROOT
+CHART = ROOT / "charts" / "eventrouter"
+CASES = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*.yaml"))
+NEWEST = "1.36.0"
+
+
+class Refused(Exception):
+    """Helm did not take the values; the message is Helm's."""
+
+
+def helm(*arguments: str, text: str | None = None) -> str:
+    """What helm prints. Skips the test where there is no helm; raises Refused for an error."""
+    program = programs.find("helm")
+    if program is None:
+        pytest.skip("there is no helm: `python -m tests.chart.programs` builds it, or set HELM")
+    done = subprocess.run(
+        [str(program), *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise Refused(done.stderr + done.stdout)
+    return done.stdout
+
+
+@functools.cache
+def template(
+    case: str = "default",
+    *,
+    values: str = "{}",
+    release: str = "events",
+    namespace: str = "logging",
+    kube_version: str = NEWEST,
+) -> str:
+    """The chart's text, with the values of a file of `ci/` and more values as JSON."""
+    return helm(
+        *("template", release, str(CHART), "--namespace", namespace),
+        *("--kube-version", kube_version, "--values", str(CHART / "ci" / f"{case}-values.yaml")),
+        *("--values", "-"),
+        text=values,
+    )
+
+
+def render(case: str = "default", values: Json | None = None, **options: str) -> list[Json]:
+    """The chart's objects."""
+    text = template(case, values=json.dumps(values or {}), **options)
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def refusal(values: Json) -> str:
+    """The message with which the values are refused. Fails the test if they are not."""
+    with pytest.raises(Refused) as refused:
+        render(values=values)
+    return str(refused.value)
+
+
+def notes(case: str = "default", values: Json | None = None) -> str:
+    """What is told after an installation."""
+    text = helm(
+        *("install", "events", str(CHART), "--namespace", "logging", "--dry-run=client"),
+        *("--values", str(CHART / "ci" / f"{case}-values.yaml"), "--values", "-"),
+        text=json.dumps(values or {}),
+    )
+    return text.partition("\nNOTES:\n")[2]
+
+
+def write_readme(folder: Path) -> None:
+    """Make a chart's README of its values. Skips the test where there is no helm-docs."""
+    program = programs.find("helm-docs")
+    if program is None:
+        pytest.skip(
+            "there is no helm-docs: `python -m tests.chart.programs` builds it, or set HELM_DOCS"
+        )
+    subprocess.run(
+        [
+            *(str(program), "--chart-search-root", str(folder), "--log-level", "warning"),
+            *("--sort-values-order", "file"),
+        ],
+        check=True,
+        timeout=60,
+    )
+
+
+def one(objects: list[Json], kind: str) -> Json:
+    """The only object of its kind."""
+    found = [item for item in objects if item["kind"] == kind]
+    assert len(found) == 1, f"{len(found)} of {kind}"
+    return found[0]
+
+
+def of_kind(objects: list[Json], kind: str) -> list[Json]:
+    """All objects of a kind."""
+    return [item for item in objects if item["kind"] == kind]
+
+
+def pod_of(objects: list[Json]) -> Json:
+    """The specification of the Deployment's pods."""
+    spec: Json = one(objects, "Deployment")["spec"]["template"]["spec"]
+    return spec
+
+
+def sidecar_of(objects: list[Json]) -> Json:
+    """The Fluent Bit container."""
+    container: Json = pod_of(objects)["initContainers"][0]
+    assert container["name"] == "fluent-bit"
+    return container
+
+
+def watcher_of(objects: list[Json]) -> Json:
+    """The watcher's container."""
+    container: Json = pod_of(objects)["containers"][0]
+    assert container["name"] == "watcher"
+    return container
+
+
+def pods(objects: list[Json]) -> Iterator[tuple[str, Json]]:
+    """Each specification of a pod, with the name of what has it."""
+    for item in objects:
+        if item["kind"] == "Deployment":
+            yield "Deployment", item["spec"]["template"]["spec"]
+        elif item["kind"] == "Pod":
+            yield "Pod " + item["metadata"]["name"], item["spec"]
+
+
+def containers(objects: list[Json]) -> Iterator[tuple[str, Json]]:
+    """Each container, with its name."""
+    for owner, pod in pods(objects):
+        for container in pod.get("initContainers", []) + pod["containers"]:
+            yield f"{owner}, {container['name']}", container
+
+
+def config_of(objects: list[Json]) -> dict[str, str]:
+    """The files of the sidecar's config."""
+    (volume,) = (item for item in pod_of(objects)["volumes"] if item["name"] == "config")
+    (data,) = (
+        item["data"]
+        for item in of_kind(objects, "ConfigMap")
+        if item["metadata"]["name"] == volume["configMap"]["name"]
+    )
+    return dict(data)
+
+
+def outputs_of(objects: list[Json]) -> dict[str, Json]:
+    """The outputs of the rendered config, by alias."""
+    config = yaml.safe_load(config_of(objects)["fluent-bit.yaml"])
+    return {output["alias"]: output for output in config["pipeline"]["outputs"]}
+
+
+def env_of(container: Json) -> dict[str, Any]:
+    """A container's variables: the value, or the reference in place of one."""
+    return {item["name"]: item.get("value", item.get("valueFrom")) for item in container["env"]}
+
+
+def write_config(objects: list[Json], folder: Path) -> Path:
+    """The ConfigMap as the sidecar sees it. The file to run."""
+    for name, text in config_of(objects).items():
+        (folder / name).write_text(text)
+    return folder / "fluent-bit.yaml"

@@ -1,0 +1,23 @@
+"""`python -m tests.chart.manifest` writes what is rendered from the chart: the static manifest, the
+chart's copies of `fluent/`, and its README."""
+
+from __future__ import annotations
+
+import shutil
+
+from tests.chart import test_copies
+from tests.chart.chart import CHART, write_readme
+
+
+def main() -> None:
+    for folder, source in test_copies.COPIES.items():
+        for copy in folder.rglob("*"):
+            if copy.is_file():
+                shutil.copyfile(source / copy.relative_to(folder), copy)
+    test_copies.MANIFEST.parent.mkdir(exist_ok=True)
+    test_copies.MANIFEST.write_text(test_copies.manifest())
+    write_readme(CHART)
+
+
+if __name__ == "__main__":
+    main()

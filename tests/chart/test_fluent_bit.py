@@ -1,0 +1,136 @@
+"""The sidecar's config: the real Fluent Bit takes every one that is rendered."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.chart import programs
+from tests.chart.chart import (
+    CASES,
+    ROOT,
+    config_of,
+    env_of,
+    one,
+    outputs_of,
+    render,
+    sidecar_of,
+    write_config,
+)
+
+WITH_CONFIG = [case for case in CASES if case != "existing-config-map"]
+EXAMPLES = sorted((ROOT / "fluent" / "examples").glob("*.yaml"))
+
+
+def dry_run(config, variables):
+    program = programs.find("fluent-bit")
+    if program is None:
+        pytest.skip("there is no fluent-bit on the PATH, and FLUENT_BIT does not name one")
+    return subprocess.run(
+        [str(program), "-c", str(config), "--dry-run"],
+        env={"PATH": os.environ["PATH"], **variables},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def used_variables(text):
+    """The variables that have no default."""
+    bare = re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
+    return set(re.findall(r"\$\{(\w+)\}", bare))
+
+
+@pytest.mark.parametrize("case", WITH_CONFIG)
+def test_fluent_bit_takes_the_config(case, tmp_path):
+    objects = render(case)
+    config = write_config(objects, tmp_path)
+    variables = {
+        name: value if isinstance(value, str) else "from-a-secret"
+        for name, value in env_of(sidecar_of(objects)).items()
+    }
+    done = dry_run(config, variables | {"SPLUNK_TOKEN": "by-env-from"})
+    assert done.returncode == 0, done.stderr
+    assert "configuration test is successful" in done.stdout + done.stderr
+    assert "[error]" not in done.stderr
+    assert "[ warn]" not in done.stderr
+
+
+@pytest.mark.parametrize("case", WITH_CONFIG)
+def test_every_variable_is_set_and_every_mounted_file_is_meant(case):
+    objects = render(case)
+    sidecar = sidecar_of(objects)
+    text = "".join(config_of(objects).values())
+    given = set(env_of(sidecar))
+    assert used_variables(text) <= given | {"SPLUNK_TOKEN"}
+
+    mounts = {mount["mountPath"] for mount in sidecar["volumeMounts"]}
+    files = re.findall(r"/etc/eventrouter/tls/[\w./-]+", text + str(env_of(sidecar)))
+    assert {os.path.dirname(file) for file in files} == {
+        mount for mount in mounts if mount.startswith("/etc/eventrouter/tls/")
+    }
+
+
+@pytest.mark.parametrize("case", WITH_CONFIG)
+def test_what_the_acks_rest_on_is_as_in_the_repository(case):
+    pipeline = config_of(render(case))["pipeline.yaml"]
+    assert pipeline == (ROOT / "fluent" / "pipeline.yaml").read_text()
+
+
+def test_a_config_map_of_the_users_own_replaces_it_all():
+    objects = render("existing-config-map")
+    assert not [item for item in objects if item["kind"] == "ConfigMap"]
+    assert env_of(sidecar_of(objects)).keys() == {"BUFFER_PATH", "HTTP_LISTEN", "LOG_LEVEL"}
+    volumes = one(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    assert volumes[0] == {"name": "config", "configMap": {"name": "my-fluent-bit"}}
+
+
+def test_several_outputs_at_once():
+    outputs = outputs_of(render("several"))
+    names = {alias: output["name"] for alias, output in outputs.items()}
+    assert names == {
+        "elasticsearch": "opensearch",
+        "opensearch": "opensearch",
+        "stdout": "stdout",
+        "http": "http",
+        "s3": "s3",
+        "debug": "null",
+    }
+    assert outputs["elasticsearch"]["host"] == "${ES_HOST:-127.0.0.1}"
+    assert outputs["opensearch"]["host"] == "${OPENSEARCH_HOST:-127.0.0.1}"
+    assert outputs["http"]["match"] == "*.warning"
+
+
+def test_filters_keep_their_order():
+    text = config_of(render("filters"))["fluent-bit.yaml"]
+    assert text.index("name: grep") < text.index("name: modify") < text.index("outputs:")
+
+
+def test_api_keys_and_cloud_ids_go_through_es():
+    key = outputs_of(render("elasticsearch-api-key"))["elasticsearch"]
+    assert (key["name"], key["http_api_key"]) == ("es", "${ES_API_KEY}")
+    assert not {"http_user", "http_passwd"} & set(key)
+    cloud = outputs_of(render("elasticsearch-cloud"))["elasticsearch"]
+    assert cloud["name"] == "es"
+    assert cloud["cloud_id"].startswith("prod:")
+    assert not {"host", "port"} & set(cloud)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_fluent_bit_takes_the_examples(example):
+    text = example.read_text()
+    done = dry_run(example, dict.fromkeys(used_variables(text), "example"))
+    assert done.returncode == 0, done.stderr
+    assert "[error]" not in done.stderr
+    assert "[ warn]" not in done.stderr
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_say_which_variables_they_need(example):
+    head = example.read_text().partition("\nincludes:")[0]
+    for variable in used_variables(example.read_text()):
+        assert variable in head

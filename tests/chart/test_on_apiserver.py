@@ -1,0 +1,240 @@
+"""The chart on a real kube-apiserver: what it takes, what helm leaves behind, what the account may.
+
+It has no controllers and no kubelet, so no pod ever runs here.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.chart.chart import CASES, CHART, ROOT, helm, of_kind, one, render
+from tests.e2e.parts import ApiServer, KubeClient, wait_until
+
+pytestmark = pytest.mark.e2e
+
+CRDS = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+PATHS = {
+    "ConfigMap": "/api/v1/{}configmaps",
+    "Secret": "/api/v1/{}secrets",
+    "Pod": "/api/v1/{}pods",
+    "Service": "/api/v1/{}services",
+    "ServiceAccount": "/api/v1/{}serviceaccounts",
+    "PersistentVolumeClaim": "/api/v1/{}persistentvolumeclaims",
+    "Deployment": "/apis/apps/v1/{}deployments",
+    "Lease": "/apis/coordination.k8s.io/v1/{}leases",
+    "NetworkPolicy": "/apis/networking.k8s.io/v1/{}networkpolicies",
+    "PodDisruptionBudget": "/apis/policy/v1/{}poddisruptionbudgets",
+    "Role": "/apis/rbac.authorization.k8s.io/v1/{}roles",
+    "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/{}rolebindings",
+    "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/{}clusterroles",
+    "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/{}clusterrolebindings",
+    "PodMonitor": "/apis/monitoring.coreos.com/v1/{}podmonitors",
+    "ServiceMonitor": "/apis/monitoring.coreos.com/v1/{}servicemonitors",
+    "PrometheusRule": "/apis/monitoring.coreos.com/v1/{}prometheusrules",
+}
+# Everybody may ask what they themselves may, and read what the API offers.
+EVERYBODYS_GROUPS = {"authorization.k8s.io", "authentication.k8s.io"}
+
+
+@pytest.fixture(scope="module")
+def operator(cluster):
+    """The Prometheus Operator's kinds, from its Go module."""
+    try:
+        done = subprocess.run(
+            ["go", "mod", "download", "-json", CRDS],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip(f"go cannot download {CRDS}: monitors and rules are untried")
+    crds = Path(json.loads(done.stdout)["Dir"]) / "example" / "prometheus-operator-crd"
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    for name in ("podmonitors", "servicemonitors", "prometheusrules"):
+        (file,) = crds.glob(f"*_{name}.yaml")
+        cluster.client.call("POST", path, yaml.safe_load(file.read_text()))
+    for name in ("podmonitors", "servicemonitors", "prometheusrules"):
+        _wait_served(cluster.client, f"/apis/monitoring.coreos.com/v1/{name}")
+
+
+def _wait_served(client: KubeClient, path: str) -> None:
+    wait_until(lambda: client.request("GET", path).status == 200, timeout=30, what=path)
+
+
+def path_of(item, *, namespace=None):
+    where = namespace or item["metadata"].get("namespace")
+    if item["kind"].startswith("Cluster"):
+        return PATHS[item["kind"]].format("")
+    return PATHS[item["kind"]].format(f"namespaces/{where or 'logging'}/")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_object_is_accepted_in_a_restricted_namespace(case, cluster, operator):
+    objects = render(case)
+    client = cluster.client
+    # A pod's account must be there, dry run or not.
+    accounts = of_kind(objects, "ServiceAccount") or [
+        {"kind": "ServiceAccount", "metadata": {"name": "events", "namespace": "logging"}}
+    ]
+    for account in accounts:
+        client.call("POST", path_of(account), account, accept=(201, 409))
+    deployment = one(objects, "Deployment")
+    template = deployment["spec"]["template"]
+    # Pod Security refuses pods, and only warns of what makes them.
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": template["metadata"]
+        | {"name": "as-a-pod", "namespace": deployment["metadata"]["namespace"]},
+        "spec": template["spec"],
+    }
+    for item in [*objects, pod]:
+        if item["kind"] == "ServiceAccount":
+            continue
+        client.call("POST", f"{path_of(item)}?dryRun=All&fieldValidation=Strict", item)
+
+
+def test_the_static_manifest_is_accepted(cluster):
+    client = cluster.client
+    for item in yaml.safe_load_all((ROOT / "yaml" / "eventrouter.yaml").read_text()):
+        if item:
+            client.call("POST", f"{path_of(item)}?dryRun=All&fieldValidation=Strict", item)
+
+
+def everything(client):
+    found = set()
+    for kind, path in PATHS.items():
+        answer = client.request("GET", path.format(""))
+        if answer.status == 200:
+            for item in json.loads(answer.data)["items"]:
+                metadata = item["metadata"]
+                # A claim waits for a controller to take its finalizer off.
+                if "deletionTimestamp" not in metadata:
+                    found.add((kind, metadata.get("namespace"), metadata["name"]))
+    return found
+
+
+class Release:
+    """One release by the real helm."""
+
+    def __init__(self, cluster: ApiServer, name: str, namespace: str = "logging") -> None:
+        self._where = ("--kubeconfig", str(cluster.kubeconfig), "--namespace", namespace)
+        self.name = name
+
+    def run(self, command: str, *arguments: str) -> str:
+        return helm(command, self.name, *arguments, *self._where)
+
+    def install(self, case: str) -> None:
+        self.run("install", str(CHART), "--values", str(CHART / "ci" / f"{case}-values.yaml"))
+
+    def upgrade(self, case: str) -> None:
+        self.run("upgrade", str(CHART), "--values", str(CHART / "ci" / f"{case}-values.yaml"))
+
+
+@pytest.fixture
+def release(cluster, request):
+    made = Release(cluster, "try")
+    yield made
+    if made.name in helm("list", "--short", *made._where):
+        made.run("uninstall")
+
+
+def test_install_upgrade_rollback_and_uninstall_leave_nothing(cluster, release):
+    before = everything(cluster.client)
+    release.install("default")
+    lease_path = "/apis/coordination.k8s.io/v1/namespaces/logging/leases/try-eventrouter"
+    lease = cluster.client.call("GET", lease_path)
+    # As the watcher writes it.
+    lease["spec"] = {"holderIdentity": "pod-1", "leaseDurationSeconds": 15, "leaseTransitions": 3}
+    lease["metadata"].setdefault("annotations", {})["eventrouter/checkpoint"] = '{"version":1}'
+    lease["metadata"].pop("managedFields")
+    cluster.client.call("PUT", lease_path, lease)
+
+    for step in (
+        lambda: release.upgrade("several"),
+        lambda: release.upgrade("namespaces"),
+        lambda: release.upgrade("persistence"),
+        lambda: release.run("rollback", "1"),
+    ):
+        step()
+        after = cluster.client.call("GET", lease_path)
+        assert after["spec"] == lease["spec"]
+        assert after["metadata"]["annotations"]["eventrouter/checkpoint"] == '{"version":1}'
+    release.run("uninstall")
+    assert everything(cluster.client) == before
+
+
+def test_two_releases_stand_side_by_side(cluster):
+    before = everything(cluster.client)
+    releases = [
+        Release(cluster, "a"),
+        Release(cluster, "b"),
+        Release(cluster, "a", "observability"),
+    ]
+    for made in releases:
+        made.install("namespaces")
+    for made in releases:
+        made.run("uninstall")
+    assert everything(cluster.client) == before
+
+
+def client_of(cluster, account, namespace="logging"):
+    """The API as the pod's account."""
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+    token = cluster.client.call("POST", path, {"spec": {"expirationSeconds": 3600}})
+    return KubeClient(cluster.url, ca_file=cluster.ca_file, token=token["status"]["token"])
+
+
+def rights_of(client, namespace):
+    """All that an account may do in a namespace, but for what everybody may."""
+    path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+    body = {"kind": "SelfSubjectRulesReview", "apiVersion": "authorization.k8s.io/v1"}
+    answer = client.call("POST", path, body | {"spec": {"namespace": namespace}})
+    assert not answer["status"]["incomplete"]
+    return {
+        (verb, group, resource, name)
+        for rule in answer["status"]["resourceRules"]
+        for verb in rule["verbs"]
+        for group in rule.get("apiGroups", [])
+        for resource in rule.get("resources", [])
+        for name in rule.get("resourceNames", [""])
+        if group not in EVERYBODYS_GROUPS
+    }
+
+
+EVENTS = {("list", "", "events", ""), ("watch", "", "events", "")}
+LEASE = {
+    ("get", "coordination.k8s.io", "leases", "try-eventrouter"),
+    ("update", "coordination.k8s.io", "leases", "try-eventrouter"),
+    ("create", "coordination.k8s.io", "leases", ""),
+}
+
+
+def test_the_account_may_do_what_it_needs_and_no_more(cluster, release):
+    release.install("default")
+    client = client_of(cluster, "try-eventrouter")
+    assert rights_of(client, "logging") == EVENTS | LEASE
+    assert rights_of(client, "team-a") == EVENTS
+    assert client.request("GET", "/api/v1/events").status == 200
+    assert client.request("GET", "/api/v1/pods").status == 403
+    assert client.request("GET", "/api/v1/namespaces/logging/secrets").status == 403
+    leases = "/apis/coordination.k8s.io/v1/namespaces/logging/leases"
+    assert client.request("GET", f"{leases}/try-eventrouter").status == 200
+    assert client.request("GET", leases).status == 403
+    assert client.request("DELETE", f"{leases}/try-eventrouter").status == 403
+
+
+def test_in_some_namespaces_only_the_account_sees_those(cluster, release):
+    release.install("namespaces")
+    client = client_of(cluster, "try-eventrouter")
+    assert rights_of(client, "logging") == LEASE
+    assert rights_of(client, "team-a") == EVENTS
+    assert rights_of(client, "observability") == set()
+    assert client.request("GET", "/api/v1/events").status == 403
+    assert client.request("GET", "/api/v1/namespaces/team-b/events").status == 200
