@@ -16,7 +16,7 @@ unexport KUBECONFIG
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv run test lint type format e2e lock clean
+.PHONY: help venv run test lint type format e2e drills lock clean
 MAKEFLAGS += --no-print-directory
 
 help:  ## this list
@@ -116,7 +116,11 @@ format: $(VENV)/.dev  ## let ruff repair and format what it can
 
 e2e: $(VENV)/.dev  ## the end-to-end suite, on real programs; builds those that it can
 	@$(BIN)/python -m tests.e2e.parts
-	@$(BIN)/python -m pytest -m e2e tests/e2e $(ARGS)
+	@$(BIN)/python -m pytest -m e2e tests/e2e tests/drills $(ARGS)
+
+drills: $(VENV)/.dev  ## faults of every kind, and a table of what they cost; DRILLS=long for hours
+	@$(BIN)/python -m tests.e2e.parts
+	@$(BIN)/python -m pytest -m e2e tests/drills $(ARGS)
 
 lock: $(VENV)/.created  ## pin the newest versions that pyproject.toml allows in requirements/
 	@$(BIN)/python -m venv .venv-lock

@@ -1,0 +1,323 @@
+"""A drill: real programs under a steady load, faults, and the reckoning at the end."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import urllib3
+
+from tests.drills.pair import Pair, PodWatcher
+from tests.drills.patient import PatientClient
+from tests.e2e.ledger import Ledger, State
+from tests.e2e.load import Load
+from tests.e2e.oracle import Comparison, Expected, compare, event_time, expected_documents
+from tests.e2e.parts import ApiServer, Elasticsearch, Etcd, FluentBit, wait_until
+from tests.e2e.pipeline import INDICES
+
+CONFIG = Path(__file__).parents[2] / "fluent" / "fluent-bit.yaml"
+RATE = 50.0
+_PAGE = 500
+
+T = TypeVar("T")
+
+
+def figure(short: T, *, long: T) -> T:
+    """One of two sizes of a drill: the short one, unless DRILLS=long is set."""
+    return long if os.environ.get("DRILLS") == "long" else short
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    drill: str
+    written: int  # states that the API server accepted
+    held: int  # of these, in Elasticsearch
+    forgotten: int  # of these, what the API server itself no longer had: no client can have it
+    lost: int
+    twice: int  # in two indices, or never written
+    wrong: int
+    seconds: float  # from the end of the last fault until all was there that was written by then
+    note: str = ""
+
+    @staticmethod
+    def head() -> str:
+        return (
+            f"{'drill':<58} {'written':>8} {'held':>8} {'forgotten':>9} {'lost':>6} {'twice':>6}"
+            f" {'wrong':>6} {'recovery':>9}"
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.drill:<58} {self.written:>8} {self.held:>8} {self.forgotten:>9} {self.lost:>6}"
+            f" {self.twice:>6} {self.wrong:>6} {self.seconds:>7.1f} s  {self.note}"
+        )
+
+
+class Drill:
+    """The programs, the load with its ledger, and what becomes of it.
+
+    `gaps` are as in `expected_documents`: history that the drill took from the API server.
+    `blurs` are stretches of revisions, from one to another, after which a state must be there but
+    its verb and old state need not be known: a new start without a position.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        directory: Path,
+        etcd: Etcd,
+        apiserver: ApiServer,
+        elasticsearch: Elasticsearch,
+        fluent_bit_binary: Path,
+    ) -> None:
+        self.etcd = etcd
+        self.apiserver = apiserver
+        self.elasticsearch = elasticsearch
+        seed = random.randrange(2**32)
+        print(f"the seed is {seed}")
+        self.random = random.Random(seed)
+        self.ledger = Ledger()
+        client = PatientClient(
+            apiserver.url, ca_file=apiserver.ca_file, token=administrator(apiserver.kubeconfig)
+        )
+        self.client = client
+        self.load = Load(client, self.ledger, seed=seed)
+        self.listed_at = 0
+        self.gaps: dict[int, int] = {}
+        self.blurs: list[tuple[int, int]] = []
+        self.seconds = 0.0
+        self.note = ""
+        self.row: Row | None = None
+        self._name = name
+        self._directory = directory
+        self._fluent_bit_binary = fluent_bit_binary
+        self._pairs: list[Pair] = []
+        self._kubeconfig: Path | None = None
+        self._held: set[str] = set()
+
+    def pair(
+        self,
+        name: str = "pod",
+        *,
+        kubeconfig: Path | None = None,
+        checkpoint: str = "",
+        forward: str = "",
+        elasticsearch_port: int | None = None,
+        config: Path = CONFIG,
+        variables: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
+    ) -> Pair:
+        """A pair with a buffer of its own. Its checkpoint is a file that all pairs share, unless
+        another one is named. A link can be led elsewhere by a kubeconfig, a URL or a port.
+        """
+        directory = self._directory / name
+        fluent_bit = FluentBit(
+            directory / "fluent-bit",
+            binary=self._fluent_bit_binary,
+            config=config,
+            variables={
+                "ES_HOST": "127.0.0.1",
+                "ES_PORT": str(elasticsearch_port or self.elasticsearch.port),
+                "ES_TLS": "off",
+                **(variables or {}),
+            },
+        )
+        watcher = PodWatcher(
+            directory / "watcher",
+            pod=name,
+            kubeconfig=kubeconfig or self.kubeconfig,
+            forward=forward or fluent_bit.forward_url,
+            checkpoint=checkpoint or f"file:{self._directory / 'checkpoint'}",
+            buffer_path=fluent_bit.buffer_path,
+            options=options,
+        )
+        pair = Pair(watcher=watcher, fluent_bit=fluent_bit)
+        self._pairs.append(pair)
+        return pair
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Of an account that may list and watch events, and nothing else."""
+        if self._kubeconfig is None:
+            self._kubeconfig = self.apiserver.kubeconfig_for("eventrouter")
+        return self._kubeconfig
+
+    def follow(self, pair: Pair, *, until_idle: bool = True) -> None:
+        """Start the pair on a few events, and wait until it has a place to come back to.
+
+        Not `until_idle` where an output takes nothing: its buffer never runs empty.
+        """
+        self.load.stand(50, updated=0)
+        self.listed_at = self.apiserver.client.newest_revision()
+        pair.start()
+        wait_until(
+            lambda: (
+                pair.watcher.metrics().total("eventrouter_checkpoint_writes_total", result="ok") > 0
+                and self._missing() == 0
+                and (pair.is_idle() or not until_idle)
+            ),
+            timeout=60,
+            what="the first list delivered, and a checkpoint",
+        )
+
+    @contextmanager
+    def under_load(self, rate: float = RATE) -> Iterator[None]:
+        """Create and update at this rate while the block runs; fails at its end if that failed."""
+        stop = threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(self.load.keep_going, stop, rate=rate)
+            try:
+                yield
+            finally:
+                stop.set()
+        writing.result()
+
+    def sleep(self, least: float, most: float | None = None) -> None:
+        """Let the load go on for a while, of a random length if two are given."""
+        time.sleep(least if most is None else self.random.uniform(least, most))
+
+    def recover(self, *, timeout: float = 180.0) -> None:
+        """To be called when a fault ends, or where it has no end when it has struck: the seconds
+        until Elasticsearch holds every state that was written until then. The last is the drill's.
+        """
+        started = time.monotonic()
+        count = len(self.ledger.states)
+        try:
+            wait_until(
+                lambda: self._missing(count) == 0,
+                timeout=timeout,
+                interval=0.2,
+                what=f"all of {count} states in Elasticsearch",
+            )
+        except TimeoutError as error:
+            print(error)
+            self.seconds = math.inf  # `reckon` will say what is missing
+        else:
+            self.seconds = time.monotonic() - started
+            print(f"recovered {count} states in {self.seconds:.1f} s")
+
+    def reckon(
+        self, *, timeout: float = 120.0, when_idle: bool = True, check_ledger: bool = True
+    ) -> None:
+        """Hold Elasticsearch against the ledger, document by document, once nothing is under way
+        any more. The row is kept for the table; fails unless all is as promised.
+
+        Not `when_idle` where an output takes nothing, and no `check_ledger` where the API server
+        has lost what it had accepted.
+        """
+        if check_ledger:
+            self.ledger.check_against(self.apiserver.client)
+        try:
+            wait_until(
+                lambda: (
+                    self._missing() == 0
+                    and (not when_idle or all(pair.is_idle() for pair in self._pairs))
+                ),
+                timeout=timeout if self.seconds < math.inf else 5,
+                interval=0.5,
+                what="all states in Elasticsearch",
+            )
+        except TimeoutError as error:
+            print(error)  # the comparison says more
+        expected = self._expected()
+        strangers = self.ledger.strangers(self.apiserver.client)
+        documents = [
+            document
+            for document in self.elasticsearch.documents(INDICES)
+            if document.id.rpartition("-")[0] not in strangers
+        ]
+        found = compare(expected, documents)
+        there = {document.id for document in documents}
+        self.row = Row(
+            drill=self._name,
+            written=len(self.ledger.states),
+            held=len(there & {state.id for state in self.ledger.states}),
+            forgotten=sum(
+                not want.is_required and want.id not in there for want in expected.values()
+            ),
+            lost=len(found.lost),
+            twice=len(found.twice) + len(found.unknown),
+            wrong=len(found.wrong),
+            seconds=self.seconds,
+            note=self.note,
+        )
+        print(Row.head(), self.row, sep="\n")
+        assert found.is_clean, self._told(found)
+
+    def close(self) -> None:
+        """Kill what is still running."""
+        for pair in self._pairs:
+            pair.kill()
+
+    def _expected(self) -> dict[str, Expected]:
+        expected = expected_documents(self.ledger, listed_at=self.listed_at, gaps=self.gaps)
+        for state in self.ledger.states:
+            if any(first < state.revision <= last for first, last in self.blurs):
+                want = expected[state.id]
+                expected[state.id] = replace(
+                    want,
+                    verbs=want.verbs | {"ADDED", "UPDATED"},
+                    old_events=(*want.old_events, None),
+                )
+        return expected
+
+    def _required(self, count: int) -> list[State]:
+        """Of the first so many states, those that must arrive."""
+        states = self.ledger.states[:count]
+        if not self.gaps:
+            return states
+        expected = self._expected()
+        return [state for state in states if expected[state.id].is_required]
+
+    def _missing(self, count: int | None = None) -> int:
+        """How many of the first so many states are not in Elasticsearch, by asking for each."""
+        states = self._required(len(self.ledger.states) if count is None else count)
+        missing = [state for state in states if state.id not in self._held]
+        for first in range(0, len(missing), _PAGE):
+            self._held |= self._found(missing[first : first + _PAGE])
+        return sum(state.id not in self._held for state in missing)
+
+    def _found(self, states: Sequence[State]) -> set[str]:
+        wanted = [{"_index": _index(state), "_id": state.id, "_source": False} for state in states]
+        try:
+            answer = self.elasticsearch.request("POST", "/_mget", {"docs": wanted})
+        except (RuntimeError, urllib3.exceptions.HTTPError):
+            return set()  # it is down, or only just up
+        return {found["_id"] for found in answer["docs"] if found.get("found")}
+
+    def _told(self, found: Comparison) -> str:
+        tails = "".join(pair.watcher.log_tail(15) for pair in self._pairs)
+        return f"{self.row}\n{found}\n{tails}"
+
+
+def administrator(kubeconfig: Path) -> str:
+    """The token in a kubeconfig of the rig."""
+    token: str = json.loads(kubeconfig.read_text())["users"][0]["user"]["token"]
+    return token
+
+
+def led_to(kubeconfig: Path, port: int) -> Path:
+    """A copy of the kubeconfig that reaches the API server through this loopback port."""
+    config = json.loads(kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
+    path = kubeconfig.with_name(f"{kubeconfig.stem}-{port}.kubeconfig")
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(config))
+    return path
+
+
+def _index(state: State) -> str:
+    return f"kube-events-{event_time(state.event):%Y.%m.%d}"

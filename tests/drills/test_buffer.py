@@ -1,0 +1,55 @@
+"""Another buffer than before: lost with all it held, or given up in good order."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.drills.drill import Drill, figure
+from tests.e2e.parts import wait_until
+
+pytestmark = pytest.mark.e2e
+
+OUTAGE_SECONDS = figure(20, long=600)
+
+
+def test_pair_gone_with_its_buffer_while_elasticsearch_is_down(drill: Drill) -> None:
+    """As when a pod is deleted: what it had acknowledged and not delivered comes again."""
+    old = drill.pair("old")
+    drill.follow(old)
+    with drill.under_load():
+        drill.sleep(5)
+        drill.elasticsearch.freeze()
+        drill.sleep(OUTAGE_SECONDS)
+        wait_until(
+            lambda: len(old.fluent_bit.chunk_files()) > 1, timeout=30, what="undelivered chunks"
+        )
+        old.kill()
+        shutil.rmtree(old.fluent_bit.buffer_path)
+        new = drill.pair("new")
+        new.start()
+        drill.elasticsearch.thaw()
+        drill.recover()
+    drill.reckon()
+    assert new.watcher.said("Following events") == 1
+    assert new.watcher.said("listing everything anew") == 0
+
+
+def test_planned_restart_with_a_new_buffer(drill: Drill) -> None:
+    """SIGTERM in the order of a pod, a new pod with an empty volume: nothing is repeated, even on
+    stdout, which knows no ids.
+    """
+    pairs = [drill.pair("pod-0")]
+    drill.follow(pairs[0])
+    with drill.under_load():
+        for number in range(1, figure(3, long=10)):
+            drill.sleep(3, 6)
+            pairs[-1].stop()
+            pairs.append(drill.pair(f"pod-{number}"))
+            pairs[-1].start()
+        drill.recover()
+    drill.reckon()
+    pairs[-1].stop()
+    shown = [id_ for pair in pairs for id_ in pair.shown().elements()]
+    assert sorted(shown) == sorted(state.id for state in drill.ledger.states)

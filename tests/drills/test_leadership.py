@@ -1,0 +1,212 @@
+"""Two replicas and one Lease: whatever befalls the leader, each state is one document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.drills.drill import Drill
+from tests.drills.pair import Pair
+from tests.e2e.parts import wait_until
+from tests.e2e.parts.apiserver import READ_EVENTS
+
+pytestmark = pytest.mark.e2e
+
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/default/leases/eventrouter"
+ANNOTATION = "eventrouter/checkpoint"
+KEEP_LEASE: list[dict[str, Any]] = [
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+    {
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "resourceNames": ["eventrouter"],
+        "verbs": ["get", "update"],
+    },
+]
+LEASE_SECONDS = 15
+# The lease, the standby's next look, its start, and a busy machine.
+TAKEOVER_SECONDS = 25
+# The standby's next look, its start, and a busy machine.
+HANDOVER_SECONDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """Both pairs, the first of which leads at the start."""
+
+    leader: Pair
+    standby: Pair
+
+
+@pytest.fixture
+def replicas(drill: Drill) -> Replicas:
+    kubeconfig = drill.apiserver.kubeconfig_for("replica", [READ_EVENTS, *KEEP_LEASE])
+    leader, standby = (
+        drill.pair(name, kubeconfig=kubeconfig, checkpoint="lease:default/eventrouter")
+        for name in ("a", "b")
+    )
+    drill.follow(leader)
+    standby.start()
+    assert leader.watcher.is_leading
+    assert not standby.watcher.is_leading
+    return Replicas(leader, standby)
+
+
+def lease(drill: Drill) -> dict[str, Any]:
+    """The Lease as it is now."""
+    return drill.client.call("GET", LEASE)
+
+
+def wait_for(pair: Pair) -> None:
+    """Wait until this one leads."""
+    wait_until(
+        lambda: pair.watcher.is_leading, timeout=TAKEOVER_SECONDS, what=f"{pair.watcher.pod} leads"
+    )
+
+
+def test_leader_killed(drill: Drill, replicas: Replicas) -> None:
+    """The standby leads once the lease has run out, and goes on from its checkpoint."""
+    with drill.under_load():
+        drill.sleep(3, 6)
+        replicas.leader.kill()
+        drill.sleep(1)  # what is written from now on, only the standby can bring
+        drill.recover()
+    drill.reckon()
+    assert replicas.standby.watcher.is_leading
+    assert drill.seconds < TAKEOVER_SECONDS
+    assert replicas.standby.watcher.said("listing everything anew") == 0
+
+
+def test_leader_killed_and_back_at_once(drill: Drill, replicas: Replicas) -> None:
+    """A restarted container is the same pod: it takes its own lease without waiting."""
+    with drill.under_load():
+        drill.sleep(3, 6)
+        replicas.leader.watcher.kill()
+        replicas.leader.watcher.start(wait=False)
+        drill.recover()
+    drill.reckon()
+    assert drill.seconds < LEASE_SECONDS
+    assert not replicas.standby.watcher.is_leading
+
+
+def test_leader_frozen_past_its_lease_and_woken(drill: Drill, replicas: Replicas) -> None:
+    """Its late writes are refused, and it stands by in the same process."""
+    old, new = replicas.leader.watcher, replicas.standby.watcher
+    pid = old.pid
+    with drill.under_load():
+        drill.sleep(3, 6)
+        old.freeze()
+        wait_for(replicas.standby)
+        drill.sleep(5)
+        before = lease(drill)
+        old.thaw()
+        drill.recover()
+        wait_until(lambda: not old.is_leading, timeout=5, what="the woken one stands by")
+        drill.sleep(5)
+    after = lease(drill)
+    assert after["spec"]["holderIdentity"] == before["spec"]["holderIdentity"]
+    assert after["spec"]["leaseTransitions"] == before["spec"]["leaseTransitions"]
+    assert new.is_leading
+    assert (old.pid, old.is_running, old.is_leading) == (pid, True, False)
+    assert old.said("Lost the lease") == 1
+    wait_until(old.is_ready, timeout=10, what="a ready standby")
+    drill.reckon()
+
+    # It is as good a standby as any other.
+    with drill.under_load():
+        replicas.standby.kill()
+        drill.sleep(1)
+        drill.recover()
+        assert old.is_leading
+    drill.reckon()
+
+
+def test_leader_told_to_stop(drill: Drill, replicas: Replicas) -> None:
+    """It hands over: the standby need not wait for the lease to run out."""
+    with drill.under_load():
+        drill.sleep(3, 6)
+        assert replicas.leader.watcher.stop() == 0
+        drill.sleep(1)
+        drill.recover()
+    drill.reckon()
+    assert replicas.standby.watcher.is_leading
+    assert drill.seconds < HANDOVER_SECONDS
+    assert replicas.standby.watcher.said("listing everything anew") == 0
+
+
+def test_lease_deleted_by_hand(drill: Drill, replicas: Replicas) -> None:
+    """Somebody leads within seconds, from a position or from a list: nothing is lost."""
+    with drill.under_load():
+        for _ in range(3):
+            drill.sleep(3, 6)
+            first = drill.client.newest_revision()
+            drill.recover()
+            drill.client.call("DELETE", LEASE)
+            wait_until(
+                lambda: ANNOTATION in lease_or_nothing(drill).get("annotations", {}),
+                timeout=15,
+                what="a lease with a checkpoint",
+            )
+            drill.recover()
+            # If the standby was faster it had no position: its list knows no old states.
+            drill.blurs.append((first, drill.client.newest_revision()))
+        wait_until(
+            lambda: replicas.leader.watcher.is_leading != replicas.standby.watcher.is_leading,
+            timeout=15,
+            what="exactly one leader",
+        )
+    drill.reckon()
+
+
+def lease_or_nothing(drill: Drill) -> dict[str, Any]:
+    """The Lease's metadata, empty where there is no Lease."""
+    answer = drill.client.request("GET", LEASE)
+    metadata: dict[str, Any] = answer.json()["metadata"] if answer.status == 200 else {}
+    return metadata
+
+
+def test_garbage_in_the_checkpoint(drill: Drill, replicas: Replicas) -> None:
+    """The leader knows better and writes it anew; who leads next goes on from that."""
+    with drill.under_load():
+        drill.sleep(3, 6)
+        for garbage in ("", "null", "{", '{"version": 99}', "\u0000" * 10, "x" * 100_000):
+            spoil(drill, garbage)
+            wait_until(
+                lambda: checkpoint(drill).startswith('{"version":1'),
+                timeout=10,
+                what="a checkpoint again",
+            )
+        assert replicas.leader.watcher.is_leading
+        replicas.leader.kill()
+        drill.sleep(1)
+        drill.recover()
+        assert replicas.standby.watcher.is_leading
+    drill.reckon()
+    assert replicas.standby.watcher.said("cannot be understood") == 0
+
+
+def test_garbage_in_the_checkpoint_of_a_dead_leader(drill: Drill, replicas: Replicas) -> None:
+    """Nobody knows better. But the API server still has it all, so all of it still arrives."""
+    with drill.under_load():
+        drill.sleep(3, 6)
+        first = drill.client.newest_revision()
+        drill.recover()
+        replicas.leader.kill()
+        spoil(drill, "garbage")
+        wait_for(replicas.standby)
+        drill.recover(timeout=30)
+        drill.blurs.append((first, drill.client.newest_revision()))
+    drill.reckon()
+
+
+def spoil(drill: Drill, garbage: str) -> None:
+    """Write this where the checkpoint is."""
+    patch = {"metadata": {"annotations": {ANNOTATION: garbage}}}
+    drill.client.call("PATCH", LEASE, patch, content_type="application/merge-patch+json")
+
+
+def checkpoint(drill: Drill) -> str:
+    """The text of the checkpoint."""
+    return str(lease(drill)["metadata"]["annotations"][ANNOTATION])
