@@ -116,7 +116,8 @@ format: $(VENV)/.dev  ## let ruff repair and format what it can
 
 e2e: $(VENV)/.dev  ## the end-to-end suite, on real programs; builds those that it can
 	@$(BIN)/python -m tests.e2e.parts
-	@$(BIN)/python -m pytest -m e2e tests/e2e tests/drills $(ARGS)
+	@$(BIN)/python -m tests.chart.programs
+	@$(BIN)/python -m pytest -m e2e tests/e2e tests/chart tests/drills $(ARGS)
 
 drills: $(VENV)/.dev  ## faults of every kind, and a table of what they cost; DRILLS=long for hours
 	@$(BIN)/python -m tests.e2e.parts
