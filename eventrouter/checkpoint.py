@@ -66,6 +66,11 @@ class Checkpoint:
         return cls(scope, buffer, acked, delivered, started)
 
 
+# Stands for a checkpoint that cannot be understood. Where the last run was nobody knows, so the
+# next one begins at the oldest revision that the API server still has.
+LOST = Checkpoint(scope="", buffer="")
+
+
 def _are_positions(value: Any) -> TypeGuard[Positions]:
     return isinstance(value, dict) and all(
         isinstance(position, str) and position.isdecimal() for position in value.values()
@@ -111,6 +116,7 @@ class FileCheckpoint:
                 "The checkpoint cannot be understood: starting over",
                 extra={"path": str(self._path)},
             )
+            return LOST
         return checkpoint
 
     def save(self, checkpoint: Checkpoint, *, now: float) -> None:

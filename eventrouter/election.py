@@ -7,7 +7,7 @@ import random
 import threading
 from collections.abc import Callable
 
-from eventrouter.checkpoint import Checkpoint
+from eventrouter.checkpoint import LOST, Checkpoint
 from eventrouter.clock import Clock, Stop
 from eventrouter.errors import ApiError, CheckpointError
 from eventrouter.health import Pulse
@@ -197,4 +197,5 @@ def _decode(data: bytes | None) -> Checkpoint | None:
     checkpoint = Checkpoint.decode(data)
     if checkpoint is None:
         log.warning("The checkpoint in the lease cannot be understood: listing everything anew")
+        return LOST
     return checkpoint

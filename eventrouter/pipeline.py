@@ -13,7 +13,7 @@ from typing import Any
 
 from eventrouter.buffer import Buffer
 from eventrouter.capture import Capture
-from eventrouter.checkpoint import Checkpoint, CheckpointWriter
+from eventrouter.checkpoint import LOST, Checkpoint, CheckpointWriter
 from eventrouter.clock import Backoff, Clock
 from eventrouter.config import Config
 from eventrouter.events import KubeEvents
@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 # empty. Together below the 30 s that a pod is given by default.
 DRAIN_SECONDS = 12.0
 SEAL_SECONDS = 10.0
+
+# Before any revision with an event in it: the oldest one left is the nearest to it.
+_OLDEST = "1"
 
 Spawn = Callable[[str, Callable[[], None]], threading.Thread]
 
@@ -111,6 +114,9 @@ class Pipeline:
     def start(self, checkpoint: Checkpoint | None) -> None:
         """Go on from the checkpoint, as far as it is one of this scope, else from a full list."""
         identity = self._buffer.identity()
+        anew_at = None
+        if checkpoint is LOST:
+            checkpoint, anew_at = None, _OLDEST
         if checkpoint is not None and checkpoint.scope != self._scope:
             log.warning(
                 "The checkpoint is of another API server or selector: listing everything anew"
@@ -120,7 +126,7 @@ class Pipeline:
         self._sending = self._spawn("sender", self._sender.run)
         self._keeping = self._spawn("keeper", self._keeper.run)
         for namespace in self._settings.namespaces or ("",):
-            position = list_at = None
+            position, list_at = None, anew_at
             if checkpoint is not None:
                 position = checkpoint.resume_at(namespace, scope=self._scope, buffer=identity)
                 list_at = checkpoint.started.get(namespace)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventrouter.checkpoint import Checkpoint, FileCheckpoint, NoCheckpoint
+from eventrouter.checkpoint import LOST, Checkpoint, FileCheckpoint, NoCheckpoint
 from eventrouter.errors import CheckpointError, ConfigError
 from tests.unit.material import json_values
 
@@ -136,7 +136,7 @@ def test_no_file_yet_is_no_checkpoint(tmp_path: Path) -> None:
     assert FileCheckpoint(tmp_path / "checkpoint").load() is None
 
 
-def test_a_file_that_is_no_checkpoint_is_none_and_said_so(
+def test_a_file_that_is_no_checkpoint_counts_as_lost_and_is_said_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Starting over repeats what the sink has already; refusing to start would lose."""
@@ -146,7 +146,7 @@ def test_a_file_that_is_no_checkpoint_is_none_and_said_so(
     with caplog.at_level(logging.WARNING):
         checkpoint = FileCheckpoint(path).load()
 
-    assert checkpoint is None
+    assert checkpoint is LOST
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eventrouter.checkpoint import Checkpoint
+from eventrouter.checkpoint import LOST, Checkpoint
 from eventrouter.election import Election
 from eventrouter.errors import ApiError, CheckpointError
 from eventrouter.health import Pulse
@@ -329,7 +329,7 @@ def test_garbage_in_the_annotation_is_no_checkpoint(
 
     a.turn()
 
-    assert a.elected == [None]
+    assert a.elected == [LOST]
     assert "cannot be understood" in caplog.text
 
 
