@@ -46,7 +46,7 @@ def test_elasticsearch_overloaded_then_slow_then_hung(drill: Drill, proxy: BulkP
     with drill.under_load():
         for mood in (Mood.BUSY, Mood.SLOW, Mood.HUNG):
             proxy.mood = mood
-            drill.sleep(figure(8, long=60))
+            drill.sleep(figure(12, long=60))
         proxy.mood = Mood.WELL
         drill.recover()
     drill.reckon()
