@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from eventrouter import __version__, config, logs
 from eventrouter.config import Config
 from eventrouter.errors import ConfigError
 from eventrouter.link import Address
-
-log = logging.getLogger(__name__)
-
-EXIT_OK, EXIT_FAILED, EXIT_BAD_SETTING = 0, 1, 2
+from eventrouter.process import EXIT_BAD_SETTING, EXIT_FAILED, EXIT_OK, Parser, stop_on_signal
 
 _DESCRIPTION = """\
 Follows the events of a Kubernetes cluster and hands each state of each event to Fluent Bit over the
@@ -92,14 +86,6 @@ OPTIONS = (
     _Option("log_format", "FORMAT", config.one_of(*logs.FORMATS),
             "json or text (json)"),
 )  # fmt: skip
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser that tells a mistake in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """One line, not the usage and a line: the line is what a log keeps."""
-        self.exit(EXIT_BAD_SETTING, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def parser() -> Parser:
@@ -182,18 +168,3 @@ def _check(settings: Config) -> int:
     for finding in findings:
         print(f"{'ok  ' if finding.is_good else 'FAIL'}  {finding.link}: {finding.what}")
     return EXIT_OK if all(finding.is_good for finding in findings) else EXIT_FAILED
-
-
-def stop_on_signal() -> threading.Event:
-    """An event that SIGTERM and SIGINT set. The second one ends the process at once."""
-    stop = threading.Event()
-
-    def handle(number: int, frame: object) -> None:
-        if stop.is_set():
-            os._exit(EXIT_FAILED)
-        log.info("Stopping on %s", signal.Signals(number).name)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
-    return stop

@@ -18,7 +18,6 @@ from pathlib import Path
 
 from eventrouter import logs
 from eventrouter.app import App
-from eventrouter.cli import EXIT_BAD_SETTING, EXIT_FAILED, EXIT_OK, Parser
 from eventrouter.config import Config, Listen
 from eventrouter.demo.apiserver import ApiServer
 from eventrouter.demo.scenario import play
@@ -26,6 +25,7 @@ from eventrouter.demo.sidecar import start_sidecar
 from eventrouter.demo.store import EventStore
 from eventrouter.errors import ConfigError, EventrouterError
 from eventrouter.metrics import Metrics
+from eventrouter.process import EXIT_BAD_SETTING, EXIT_FAILED, EXIT_OK, Parser
 
 log = logging.getLogger(__name__)
 

@@ -41,7 +41,7 @@ LAYERS: dict[str, set[str]] = {
         "server",
     },
     "wire": {"app", "check", "pipeline"},
-    "command": {"cli", "demo", "__main__"},
+    "command": {"process", "cli", "demo", "__main__"},
 }
 ORDER = list(LAYERS)
 

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from eventrouter import __version__, cli
-from eventrouter.cli import EXIT_BAD_SETTING, OPTIONS
+from eventrouter.cli import OPTIONS
 from eventrouter.config import Config, Lease, Listen
 from eventrouter.errors import ConfigError
+from eventrouter.process import EXIT_BAD_SETTING, stop_on_signal
 
 ROOT = Path(__file__).parents[2]
 SECRET = "s3cr3t-in-the-kubeconfig"
@@ -303,7 +304,7 @@ def own_signals() -> Iterator[None]:
 @pytest.mark.usefixtures("own_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_asks_to_stop(number: signal.Signals) -> None:
-    stop = cli.stop_on_signal()
+    stop = stop_on_signal()
     assert not stop.is_set()
 
     os.kill(os.getpid(), number)
@@ -382,7 +383,7 @@ def test_a_second_signal_ends_it_at_once() -> None:
     """Whatever the clean stop is still waiting for."""
     script = (
         "import os, signal\n"
-        "from eventrouter.cli import stop_on_signal\n"
+        "from eventrouter.process import stop_on_signal\n"
         "stop_on_signal()\n"
         "os.kill(os.getpid(), signal.SIGTERM)\n"
         "print('stopping', flush=True)\n"
