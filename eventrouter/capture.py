@@ -51,8 +51,7 @@ class Capture:
     def remember(self, items: Iterable[Event]) -> None:
         """Take note of listed states that were shipped before."""
         for event in items:
-            record = self._shaper.shape(event, "ADDED", None)
-            self._states.put(record.uid, record.state)
+            self._shape(event, "ADDED")
 
     def listed(self, items: Iterable[Event], *, newer_than: int | None) -> Iterator[Batch]:
         """The items of a list as full batches and a last one, which may be empty. No positions.
@@ -63,17 +62,16 @@ class Capture:
         """
         batch = Batch()
         for event in items:
-            verb = "ADDED"
-            is_old = False
-            if newer_than is not None:
+            if newer_than is None:
+                record = self._shape(event, "ADDED")
+            else:
                 is_old = _revision(event) <= newer_than
                 verb = "UPDATED" if _is_updated(event) or self._was_seen(event) else "ADDED"
-            record = self._shaper.shape(event, verb, None)
-            if newer_than is not None and not is_old and verb == "ADDED":
-                self._note_first_sight(record)
-            self._states.put(record.uid, record.state)
-            if is_old:
-                continue
+                record = self._shape(event, verb)
+                if is_old:
+                    continue
+                if verb == "ADDED":
+                    self._note_first_sight(record)
             self._add(batch, record)
             if batch.is_full:
                 yield batch
@@ -131,8 +129,7 @@ class Capture:
                 old_state = None
                 if verb == "UPDATED":
                     old_state = self._states.get(_uid(event))
-                record = self._shaper.shape(event, verb, old_state)
-                self._states.put(record.uid, record.state)
+                record = self._shape(event, verb, old_state)
                 self._add(batch, record)
                 position = record.resource_version or position
             elif kind == "ERROR":
@@ -146,6 +143,12 @@ class Capture:
         if position:
             batch.positions[namespace] = position
         return batch, end
+
+    def _shape(self, event: Event, verb: str, old_state: bytes | None = None) -> Record:
+        """The record of a state, which is from now on its event's last seen one."""
+        record = self._shaper.shape(event, verb, old_state)
+        self._states.put(record.uid, record.state)
+        return record
 
     def _add(self, batch: Batch, record: Record) -> None:
         batch.add(record.kind, record.entry)

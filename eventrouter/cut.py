@@ -19,7 +19,6 @@ _INTEGERS = range(-(2**63), 2**64)
 # KEPT_CHARACTERS no shortened Event is over 2 MB.
 _KEPT_ITEMS = 24
 KEPT_CHARACTERS = (32 * 1024, 1024, 16)
-_SCALARS = (str, int, float, bool, type(None))
 
 
 def is_deep(event: dict[str, Any]) -> bool:
@@ -69,7 +68,7 @@ def make_plain(value: Any, depth: int = MAX_DEPTH) -> Any:
     if isinstance(value, int) and value not in _INTEGERS:
         # Python refuses to write thousands of decimal digits.
         return str(value) if value.bit_length() < 1000 else f"{value:#x}"
-    return value if isinstance(value, _SCALARS) else str(value)
+    return value
 
 
 def shorten(value: Any, characters: int, depth: int = 3) -> Any:

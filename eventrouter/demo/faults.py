@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from eventrouter.demo.encoding import encode
 from eventrouter.demo.http import Kind, Request
+from eventrouter.demo.objects import ALWAYS
 from eventrouter.demo.status import Refusal
 
 if TYPE_CHECKING:
@@ -78,13 +79,7 @@ class Faults:
             "kind": "Event",
             "apiVersion": "v1",
             "metadata": {"resourceVersion": str(revision), "creationTimestamp": None},
-            "involvedObject": {},
-            "source": {},
-            "firstTimestamp": None,
-            "lastTimestamp": None,
-            "eventTime": None,
-            "reportingComponent": "",
-            "reportingInstance": "",
+            **ALWAYS,
         }
         self.inject(encode({"type": "BOOKMARK", "object": bookmark}) + b"\n")
 

@@ -20,7 +20,8 @@ _FIELDS = (
     *("type", "eventTime", "series", "action", "related"),
     *("reportingComponent", "reportingInstance"),
 )
-_ALWAYS: Event = {
+# What core/v1 writes even when it is empty.
+ALWAYS: Event = {
     "involvedObject": {},
     "source": {},
     "firstTimestamp": None,
@@ -58,7 +59,7 @@ def microseconds(time: datetime) -> str:
 
 def complete(event: Mapping[str, Any], *, at: datetime, uid: str) -> Event:
     """A new event as it is stored, but for its version: defaults filled in, unknown fields gone."""
-    filled = {**_ALWAYS, **event}
+    filled = {**ALWAYS, **event}
     stored = {field: filled[field] for field in _FIELDS if field in filled}
     metadata = {
         "namespace": "default",
@@ -111,7 +112,7 @@ def _owned(name: str, value: Any) -> Event:
 def merge(target: Event, patch: Mapping[str, Any]) -> None:
     """Apply a merge patch (RFC 7386); for Events a strategic merge patch does the same."""
     for key, value in patch.items():
-        if value is None and key not in _ALWAYS:
+        if value is None and key not in ALWAYS:
             target.pop(key, None)
         elif isinstance(value, Mapping) and isinstance(target.get(key), dict):
             merge(target[key], value)

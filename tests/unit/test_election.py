@@ -132,6 +132,16 @@ def checkpoint(position: str) -> Checkpoint:
     return Checkpoint("scope", "buffer", {"": position}, {"": position})
 
 
+def deposed_and_leader(candidate: Make, clock: FakeClock) -> tuple[Candidate, Candidate]:
+    """One that led and does not know yet that it no longer does, and the one that leads now."""
+    a, b = candidate("a"), candidate("b")
+    a.turn()
+    b.turn()
+    clock.advance(DURATION_SECONDS)
+    b.turn()
+    return a, b
+
+
 def test_the_first_one_leads_at_once_and_creates_the_lease(
     candidate: Make, lease: FakeLease
 ) -> None:
@@ -242,11 +252,7 @@ def test_a_deposed_leader_cannot_write_the_checkpoint(
     candidate: Make, lease: FakeLease, clock: FakeClock
 ) -> None:
     """Its write names a version of the Lease that is no longer the current one."""
-    a, b = candidate("a"), candidate("b")
-    a.turn()
-    b.turn()
-    clock.advance(DURATION_SECONDS)
-    b.turn()
+    a, b = deposed_and_leader(candidate, clock)
     b.election.save(checkpoint("50"), now=clock.time())
     stale = LeaseRecord({"metadata": {"name": "eventrouter", "resourceVersion": "1"}})
 
@@ -265,11 +271,7 @@ def test_a_leader_whose_lease_was_led_and_released_by_another_does_not_renew_it(
     candidate: Make, lease: FakeLease, clock: FakeClock
 ) -> None:
     """The free lease holds a newer checkpoint: to renew would put the older one in its place."""
-    a, b = candidate("a"), candidate("b")
-    a.turn()
-    b.turn()
-    clock.advance(DURATION_SECONDS)
-    b.turn()
+    a, b = deposed_and_leader(candidate, clock)
     b.election.save(checkpoint("50"), now=clock.time())
     b.election.release()
     a.election._renewed_at = clock.monotonic()  # as if its clock had stood still meanwhile

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -59,7 +60,7 @@ def accepts(port: int) -> bool:
         return False
 
 
-class Program:
+class Program(ABC):
     """One process in a folder of its own, logging to a file there.
 
     Ports, data and settings belong to the object: after `kill` or `stop`, `start` brings the same
@@ -76,17 +77,17 @@ class Program:
         self.log_path = directory / f"{self.name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> list[str]:
         """The command line."""
-        raise NotImplementedError
 
     def environment(self) -> Mapping[str, str]:
         """Variables on top of the inherited ones."""
         return {}
 
+    @abstractmethod
     def is_ready(self) -> bool:
         """Whether it serves. Asked until it says so; must not raise."""
-        raise NotImplementedError
 
     @property
     def pid(self) -> int:
