@@ -1,11 +1,11 @@
-"""`python -m tests.chart.manifest` writes what is rendered from the chart: the static manifest, the
-chart's copies of `fluent/`, and its README."""
+"""`python -m tests.chart.manifest` writes what is made of other files: the static manifest, the
+chart's copies of `fluent/`, its README, and docs/configuration.md."""
 
 from __future__ import annotations
 
 import shutil
 
-from tests.chart import test_copies
+from tests.chart import reference, test_copies
 from tests.chart.chart import CHART, write_readme
 
 
@@ -17,6 +17,7 @@ def main() -> None:
     test_copies.MANIFEST.parent.mkdir(exist_ok=True)
     test_copies.MANIFEST.write_text(test_copies.manifest())
     write_readme(CHART)
+    reference.PAGE.write_text(reference.page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

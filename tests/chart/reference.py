@@ -1,0 +1,124 @@
+"""docs/configuration.md, from what each setting says of itself. `python -m tests.chart.manifest`
+writes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from eventrouter.cli import OPTIONS
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "configuration.md"
+FLUENT = ROOT / "fluent"
+CHART_README = ROOT / "charts" / "eventrouter" / "README.md"
+
+_TOP = """\
+<!-- Written by `python -m tests.chart.manifest`, never edited by hand. -->
+
+# Configuration
+
+Three places have settings: [the watcher](#the-watcher), [Fluent Bit](#fluent-bit) beside it, and
+[the chart](#the-chart), which sets both. A value of the chart is the one to change where there is
+one. The metrics are in [operations.md](operations.md#metrics).
+"""
+_WATCHER = """\
+## The watcher
+
+Options of `eventrouter` and `eventrouter check`; an option wins over its variable, and an empty
+variable counts as not set. A size is a number of bytes, or has a unit: `64K` is 64,000, and `64Ki`
+or `64KiB` is 65,536. In the chart, a variable that no value stands for goes into `env`.
+`eventrouter demo --help` lists what `eventrouter demo` takes.
+"""
+_WATCHER_END = """\
+Two variables have no option: `EVENTROUTER_POD_NAME` and `EVENTROUTER_POD_UID`. The chart sets them:
+together they are who the watcher is in an election.
+"""
+_FLUENT = """\
+## Fluent Bit
+
+Environment variables of [`fluent/fluent-bit.yaml`](../fluent/fluent-bit.yaml) and, less `ES_…`, of
+[`fluent/stdout.yaml`](../fluent/stdout.yaml). An empty one counts as not set. In the chart, a
+variable that no value stands for goes into `fluentBit.env`.
+"""
+_EXAMPLES = """\
+### The examples
+
+Each file of `fluent/examples/` runs by itself. It has these variables, and those above less `ES_…`.
+"""
+_CHART = """\
+## The chart
+
+What `helm install --set` and `--values` take; a key that is not here is refused by name.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    examples = sorted((FLUENT / "examples").glob("*.yaml"))
+    parts = [
+        _TOP,
+        _WATCHER,
+        table(["option", "variable", "default", "meaning"], options()),
+        _WATCHER_END,
+        _FLUENT,
+        table(["variable", "default", "meaning"], variables(FLUENT / "fluent-bit.yaml")),
+        _EXAMPLES,
+        *(part for path in examples for part in _example(path)),
+        _CHART,
+        chart_values(),
+    ]
+    return "\n".join(parts)
+
+
+def table(head: list[str], rows: Iterable[list[str]]) -> str:
+    """A table of Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(
+        "|" + "".join(f" {cell} |" if cell else " |" for cell in cells) + "\n" for cells in lines
+    )
+
+
+def options() -> Iterator[list[str]]:
+    """The watcher's options. The help of each ends with its default."""
+    for option in OPTIONS:
+        found = re.fullmatch(r"(.*) \((.*)\)", option.help)
+        assert found, f"the help of {option.flag} does not end with its default"
+        meaning, default = found.groups()
+        option_text = f"`{option.flag} {option.metavar}`"
+        yield [option_text, f"`{option.variable}`", _default(default), meaning]
+
+
+def variables(path: Path) -> Iterator[list[str]]:
+    """The variables in the head of a file of `fluent/`: a table, with a column for each heading."""
+    lines = iter(path.read_text(encoding="utf-8").splitlines())
+    head = next(line for line in lines if re.fullmatch(r"# +variable +default +meaning", line))
+    starts = [head.index(name) for name in ("variable", "default", "meaning")]
+    ends = [*starts[1:], None]
+    for line in lines:
+        cells = [line[start:end].strip() for start, end in zip(starts, ends, strict=True)]
+        if not cells[0]:
+            return
+        name, default, meaning = cells
+        yield [f"`{name}`", _default(default.strip("()")), meaning]
+
+
+def chart_values() -> str:
+    """The values as the chart's README has them, which is made of the values' comments."""
+    _, heading, values = CHART_README.read_text(encoding="utf-8").rpartition("\n## Values\n\n")
+    assert heading, f"{CHART_README} has no section Values"
+    return values
+
+
+def _example(path: Path) -> list[str]:
+    name = path.relative_to(FLUENT.parent).as_posix()
+    return [
+        f"[`{name}`](../{name}):\n",
+        table(["variable", "default", "meaning"], variables(path)),
+    ]
+
+
+def _default(text: str) -> str:
+    is_literal = text and " " not in text and text != "none"
+    return f"`{text}`" if is_literal else text
