@@ -16,7 +16,7 @@ unexport KUBECONFIG
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv run test lint type format e2e drills lock clean
+.PHONY: help venv run test lint type format e2e drills bench lock clean
 MAKEFLAGS += --no-print-directory
 
 help:  ## this list
@@ -122,6 +122,9 @@ e2e: $(VENV)/.dev  ## the end-to-end suite, on real programs; builds those that 
 drills: $(VENV)/.dev  ## faults of every kind, and a table of what they cost; DRILLS=long for hours
 	@$(BIN)/python -m tests.e2e.parts
 	@$(BIN)/python -m pytest -m e2e tests/drills $(ARGS)
+
+bench: $(VENV)/.dev  ## what it costs, some minutes on a quiet machine; ARGS="--only stream"
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 lock: $(VENV)/.created  ## pin the newest versions that pyproject.toml allows in requirements/
 	@$(BIN)/python -m venv .venv-lock

@@ -115,6 +115,8 @@ class Capture:
             if line.startswith(_DELETED):
                 last_deleted = line
                 continue
+            if not line:  # allowed between JSON texts, though no API server sends any
+                continue
             try:
                 kind, event = parse_watch_event(line)
             except BadLine as error:

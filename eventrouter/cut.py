@@ -28,10 +28,14 @@ def is_deep(event: dict[str, Any]) -> bool:
     within the event is rare.
     """
     for outer in event.values():
-        if outer.__class__ is dict or outer.__class__ is list:
-            for inner in outer.values() if outer.__class__ is dict else outer:
-                if inner.__class__ is dict or inner.__class__ is list:
+        if type(outer) is str:
+            continue
+        if type(outer) is dict:
+            for inner in outer.values():
+                if type(inner) is dict or type(inner) is list:
                     return _is_deep(event)
+        elif type(outer) is list:
+            return _is_deep(event)
     return False
 
 

@@ -64,7 +64,8 @@ class Shaper:
         self._pack = pack = msgpack.Packer(use_bin_type=True).pack
         self._verbs = {verb: pack("verb") + pack(verb) + pack("event") for verb in VERBS}
         self._old_event, self._id, self._truncated = map(pack, ("old_event", "id", "truncated"))
-        self._cluster = () if cluster is None else (pack("cluster") + pack(cluster),)
+        self._cluster = b"" if cluster is None else pack("cluster") + pack(cluster)
+        self._least_fields = 3 if cluster is None else 4
 
     def shape(self, event: Event, verb: str, old_state: bytes | None) -> Record:
         """The record of one state, whatever the object looks like: this never raises.
@@ -76,7 +77,7 @@ class Shaper:
         event.pop("kind", None)
         event.pop("apiVersion", None)
         metadata = event.get("metadata")
-        if metadata.__class__ is not dict:
+        if type(metadata) is not dict:
             metadata = {}
         managed_fields = metadata.pop("managedFields", None)
         if is_deep(event):
@@ -88,7 +89,8 @@ class Shaper:
             state = self._pack(event)
 
         nanoseconds = event_time(event, managed_fields)
-        record_id = document_id(metadata, state)
+        uid, version = metadata.get("uid"), resource_version(metadata)
+        record_id = document_id(uid, version, state)
         entry = self._entry(nanoseconds, verb, state, old_state, record_id, truncated)
         if len(entry) > MAX_RECORD_BYTES:
             truncated = "size"
@@ -99,12 +101,12 @@ class Shaper:
                 state = self._pack(shorten(event, characters))
                 entry = self._entry(nanoseconds, verb, state, None, record_id, truncated)
 
-        kind, uid = event.get("type"), metadata.get("uid")
+        kind = event.get("type")
         return Record(
-            _KIND_OF_TYPE.get(kind, "other") if kind.__class__ is str else "other",
+            _KIND_OF_TYPE.get(kind, "other") if type(kind) is str else "other",
             entry,
-            uid if uid.__class__ is str else "",
-            resource_version(metadata),
+            uid if type(uid) is str else "",
+            version,
             state,
             truncated,
         )
@@ -118,25 +120,24 @@ class Shaper:
         record_id: str,
         truncated: str | None,
     ) -> bytes:
-        # Each is a key with its value, but for the first: the key of `state` is in _verbs.
-        fields = [state]
+        count = self._least_fields
+        parts = [self._verbs[verb], state]
         if old_state is not None:
-            fields.append(self._old_event + old_state)
-        fields.append(self._id + self._pack(record_id))
-        fields += self._cluster
+            count += 1
+            parts += (self._old_event, old_state)
+        parts += (self._id, self._pack(record_id), self._cluster)
         if truncated is not None:
-            fields.append(self._truncated + self._pack(truncated))
-        head = forward.entry_head(nanoseconds) + forward.map_header(1 + len(fields))
-        return b"".join((head, self._verbs[verb], *fields))
+            count += 1
+            parts += (self._truncated, self._pack(truncated))
+        return b"".join((forward.entry_head(nanoseconds), forward.map_header(count), *parts))
 
 
-def document_id(metadata: dict[str, Any], state: bytes) -> str:
+def document_id(uid: object, version: str, state: bytes) -> str:
     """`<uid>-<resourceVersion>`: the same for the same state, however often it is sent.
 
     A hash of the state where a server gave no such pair that Elasticsearch could take.
     """
-    uid, version = metadata.get("uid"), resource_version(metadata)
-    if version and uid.__class__ is str and _SAFE_UID.fullmatch(uid):
+    if version and isinstance(uid, str) and _SAFE_UID.fullmatch(uid):
         return f"{uid}-{version}"
     return "sha256-" + hashlib.sha256(state).hexdigest()
 
@@ -144,7 +145,7 @@ def document_id(metadata: dict[str, Any], state: bytes) -> str:
 def resource_version(metadata: dict[str, Any]) -> str:
     """The resourceVersion, if it is the decimal number that it has to be (KEP-5504), else ""."""
     version = metadata.get("resourceVersion")
-    if version.__class__ is str and version.isdecimal() and version.isascii():
+    if type(version) is str and version.isdecimal() and version.isascii():
         return version if len(version) <= _MAX_VERSION_DIGITS else ""
     return ""
 
@@ -159,12 +160,10 @@ def event_time(event: Event, managed_fields: object = None) -> int:
     the state, so that a state sent again lands in the same index. 0 where there is no time at all.
     """
     metadata = event.get("metadata")
-    created = (
-        _nanoseconds(metadata.get("creationTimestamp")) if metadata.__class__ is dict else None
-    )
+    created = _nanoseconds(metadata.get("creationTimestamp")) if type(metadata) is dict else None
     series = event.get("series")
     for text in (
-        series.get("lastObservedTime") if series.__class__ is dict else None,
+        series.get("lastObservedTime") if type(series) is dict else None,
         event.get("lastTimestamp"),
         event.get("eventTime"),
         event.get("firstTimestamp"),

@@ -25,6 +25,10 @@ class OldStates:
     def __contains__(self, uid: str) -> bool:
         return uid in self._states
 
+    def fits(self, state: bytes) -> bool:
+        """Whether there is room for it, at least with no other."""
+        return len(state) + _OVERHEAD_BYTES <= self._max_bytes
+
     def get(self, uid: str) -> bytes | None:
         """The last seen state of this event, None if it is not known."""
         return self._states.get(uid)
@@ -36,7 +40,7 @@ class OldStates:
         old = self._states.pop(uid, None)
         if old is not None:
             self._bytes -= len(old) + _OVERHEAD_BYTES
-        if len(state) + _OVERHEAD_BYTES > self._max_bytes:
+        if not self.fits(state):
             return  # it would make room of all others, and still not fit
         self._states[uid] = state
         self._bytes += len(state) + _OVERHEAD_BYTES

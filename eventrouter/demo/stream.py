@@ -13,9 +13,9 @@ from eventrouter.demo.http import LAST_CHUNK, chunk
 from eventrouter.demo.selector import FieldSelector
 from eventrouter.demo.standin import reset
 
-# What is ready goes out together, in chunks of this size: their edges are not edges of lines, no
-# more than those of a real server.
-_CHUNK_BYTES = 32 * 1024
+# What is ready goes out together, in the small chunks of Go's net/http (server.go,
+# bufferBeforeChunkingSize). Their edges are not edges of lines, no more than a real server's.
+_CHUNK_BYTES = 2048
 
 
 class Stream:

@@ -6,7 +6,7 @@ import gc
 import tracemalloc
 import uuid
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eventrouter.states import OldStates
@@ -18,17 +18,24 @@ puts = st.lists(st.tuples(uids, st.binary(max_size=600)), max_size=40)
 
 
 @given(puts, st.integers(1, 4000))
+@example([("a", b""), ("b", b"\0")], 250)
 def test_the_states_are_the_latest_ones_and_never_more_bytes_than_allowed(
     sequence: list[tuple[str, bytes]], max_bytes: int
 ) -> None:
-    """Whatever is known is what was put last, and what was seen least lately goes first."""
+    """Whatever is known is what was put last, and what was seen least lately goes first.
+
+    But for a state that fits by no means: it is not kept, and takes nothing with it.
+    """
     states = OldStates(max_bytes)
     latest: dict[str, bytes] = {}
 
     for uid, state in sequence:
         states.put(uid, state)
         latest.pop(uid, None)
-        latest[uid] = state
+        if OldStates(max_bytes).fits(state):
+            latest[uid] = state
+        else:
+            assert uid not in states
 
         known = [uid for uid in latest if uid in states]
         assert known == list(latest)[len(latest) - len(known) :]

@@ -1,0 +1,1 @@
+"""The bench: what the pair costs, measured on the real programs. `make bench` runs it."""

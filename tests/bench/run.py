@@ -1,0 +1,151 @@
+"""One run: a source, a sidecar and a watcher, measured from the first event to the last ack."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.bench.accounting import Usage, usage
+from tests.bench.probe import Probe
+from tests.bench.sidecar import Sidecar, new_sidecar
+from tests.bench.source import Source
+from tests.e2e.parts.watcher import Watcher
+
+_SAMPLE_SECONDS = 0.1
+_MICRO = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How things stood at one moment; `seconds` and `cpu` since the measurement began."""
+
+    seconds: float
+    acked: int
+    cpu: float
+    memory: int
+
+
+@dataclass(slots=True)
+class Result:
+    """What one stretch cost. `cpu` and `sidecar_cpu` are microseconds an event, memory is bytes."""
+
+    events: int
+    seconds: float
+    cpu: float
+    sidecar_cpu: float
+    source_cpu: float
+    peak: int
+    samples: list[Sample] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """Events a second."""
+        return self.events / self.seconds
+
+
+class Run:
+    """A fresh set of all three programs. Use as a context manager."""
+
+    def __init__(
+        self,
+        *,
+        standing: int = 0,
+        length: int = 0,
+        rate: float = 0,
+        updates: bool = False,
+        cache: str = "16MiB",
+        probe: bool = False,
+        most_a_second: float = 0,
+    ) -> None:
+        self._stack = ExitStack()
+        directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        self.source = Source(
+            directory / "source", standing=standing, length=length, rate=rate, updates=updates
+        )
+        self.sidecar: Sidecar = new_sidecar(directory / "sidecar")
+        self.probe = (
+            self._stack.enter_context(Probe(self.sidecar.forward_port, most_a_second=most_a_second))
+            if probe
+            else None
+        )
+        self.watcher = Watcher(
+            directory / "watcher",
+            kubeconfig=self.source.kubeconfig,
+            forward=self.probe.url if self.probe else self.sidecar.forward_url,
+            buffer_path=self.sidecar.buffer_path,
+            options=["--old-event-cache", cache],
+        )
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self.source)
+        self._stack.enter_context(self.sidecar)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.watcher.kill()
+        self._stack.close()
+
+    def start(self) -> Usage:
+        """Start the watcher; what it has used once it watches."""
+        self.watcher.start()
+        self.source.wait_for_watch()
+        return usage(self.watcher.pid)
+
+    def stream(self, *, timeout: float = 900.0) -> Result:
+        """Let the stream run, to the last ack."""
+        with self.measured(self.source.length, timeout=timeout) as result:
+            self.source.begin()
+        return result
+
+    def listed(self, count: int, *, timeout: float = 900.0) -> Result:
+        """Start the watcher on a list of so many events, to the last ack; its start included."""
+        self.watcher.start(wait=False)
+        with self.measured(count, timeout=timeout) as result:
+            pass
+        self.source.wait_for_watch()
+        return result
+
+    def acked(self) -> int:
+        """Records acknowledged; 0 while the watcher doesn't answer yet."""
+        try:
+            metrics = self.watcher.metrics()
+        except RuntimeError:
+            return 0
+        return int(metrics.total("eventrouter_events_acked_total"))
+
+    @contextmanager
+    def measured(self, count: int, *, timeout: float) -> Iterator[Result]:
+        """Measure from here until `count` more records are acknowledged."""
+        result = Result(count, 0, 0, 0, 0, 0)
+        pids = [program.pid for program in (self.watcher, self.sidecar, self.source)]
+        already = self.acked()
+        began, before = time.monotonic(), [usage(pid) for pid in pids]
+        yield result
+        while True:
+            now = usage(self.watcher.pid)
+            acked = self.acked() - already
+            seconds = time.monotonic() - began
+            result.samples.append(Sample(seconds, acked, now.cpu - before[0].cpu, now.memory))
+            if acked >= count:
+                break
+            if seconds > timeout or not self.watcher.is_running:
+                raise TimeoutError(f"{acked} of {count} acked{self.watcher.log_tail()}")
+            time.sleep(_SAMPLE_SECONDS)
+        after = [usage(pid) for pid in pids]
+        result.seconds = time.monotonic() - began
+        result.cpu, result.sidecar_cpu, result.source_cpu = (
+            (late.cpu - early.cpu) / count * _MICRO
+            for early, late in zip(before, after, strict=True)
+        )
+        result.peak = after[0].peak

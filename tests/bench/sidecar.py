@@ -1,0 +1,67 @@
+"""The bench's sidecars, each with nothing behind it: Fluent Bit, or the demo's receiver."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from eventrouter.demo.receiver import Receiver
+from eventrouter.demo.sidecar import find_fluent_bit
+from tests.e2e.parts.fluentbit import FluentBit
+from tests.e2e.parts.program import Program, accepts, free_port
+from tests.e2e.parts.watcher import ROOT
+
+
+class StandIn(Program):
+    """The demo's receiver as a process of its own, where there is no Fluent Bit."""
+
+    name = "receiver"
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.forward_port = free_port()
+        self.buffer_path: Path | None = None
+
+    @property
+    def forward_url(self) -> str:
+        return f"tcp://127.0.0.1:{self.forward_port}"
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "tests.bench.sidecar", str(self.forward_port)]
+
+    def environment(self) -> Mapping[str, str]:
+        return {"PYTHONPATH": str(ROOT)}
+
+    def is_ready(self) -> bool:
+        return accepts(self.forward_port)
+
+
+Sidecar = FluentBit | StandIn
+
+
+def new_sidecar(directory: Path) -> Sidecar:
+    """Fluent Bit with the project's own pipeline and the null output, if there is one."""
+    binary = find_fluent_bit()
+    if binary is None:
+        return StandIn(directory)
+    directory.mkdir(parents=True)
+    config = directory / "fluent-bit.yaml"
+    parts = (ROOT / "fluent" / "pipeline.yaml", ROOT / "fluent" / "outputs" / "null.yaml")
+    config.write_text("includes:\n" + "".join(f"  - {part}\n" for part in parts))
+    return FluentBit(directory, binary=Path(binary), config=config)
+
+
+def main() -> None:
+    """Acknowledge everything and keep nothing, until killed."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("port", type=int)
+    with Receiver(f"tcp://127.0.0.1:{parser.parse_args().port}", keep=False):
+        while True:
+            signal.pause()
+
+
+if __name__ == "__main__":
+    main()

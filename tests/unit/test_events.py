@@ -1,0 +1,79 @@
+"""The body of a watch: pieces gathered while more is there, and cut into lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+import urllib3
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventrouter import events
+from eventrouter.errors import ApiError
+from eventrouter.events import gathered, lines_of
+
+
+def split(data: bytes, cuts: list[int]) -> list[bytes]:
+    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    return [data[start:end] for start, end in pairwise(edges)]
+
+
+@given(
+    lines=st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b" "))),
+    cut_off=st.binary(max_size=40).map(lambda line: line.replace(b"\n", b" ")),
+    cuts=st.lists(st.integers(min_value=0, max_value=10_000)),
+    answers=st.lists(st.booleans()),
+)
+def test_lines_are_the_same_however_the_body_is_split_and_gathered(
+    lines: list[bytes], cut_off: bytes, cuts: list[int], answers: list[bool]
+) -> None:
+    body = b"".join(line + b"\n" for line in lines) + cut_off
+    readiness = iter(answers)
+    pieces = gathered(
+        split(body, cuts),
+        is_more_there=lambda: next(readiness, False),
+        on_arrival=lambda: None,
+    )
+
+    assert [line for some in lines_of(pieces) for line in some] == lines
+
+
+def test_pieces_are_gathered_while_more_is_there_but_not_without_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events, "_GATHER_BYTES", 10)
+    arrivals: list[None] = []
+
+    sizes = [
+        len(piece)
+        for piece in gathered(
+            [b"abcd"] * 5, is_more_there=lambda: True, on_arrival=lambda: arrivals.append(None)
+        )
+    ]
+
+    assert sizes == [12, 8]
+    assert len(arrivals) == 1  # the end of a body is no arrival
+
+
+def test_what_came_before_an_error_is_given_before_the_error() -> None:
+    """Else a link that breaks after each event would bring none of them, ever."""
+
+    def breaking() -> Iterator[bytes]:
+        yield b"one\n"
+        yield b"two\nthr"
+        raise urllib3.exceptions.ProtocolError("cut")
+
+    stream = lines_of(gathered(breaking(), is_more_there=lambda: True, on_arrival=lambda: None))
+
+    assert next(stream) == [b"one", b"two"]
+    with pytest.raises(urllib3.exceptions.ProtocolError):
+        next(stream)
+
+
+def test_a_line_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "_MAX_LINE_BYTES", 100)
+
+    with pytest.raises(ApiError, match="without end"):
+        list(lines_of(iter([b"x" * 60] * 3)))
