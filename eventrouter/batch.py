@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 # Fluent Bit reads a frame anew from its start with each piece that arrives: 64 to 256 KiB are best
@@ -64,15 +63,18 @@ class Batch:
         self.size += other.size
         self.positions |= other.positions
 
-    def kinds(self) -> Counter[str]:
+    def kinds(self) -> dict[str, int]:
         """How many records of each kind."""
-        return Counter({kind: len(entries) for kind, entries in self.entries.items()})
+        return {kind: len(entries) for kind, entries in self.entries.items()}
 
     def frames(self) -> Iterator[tuple[str, list[bytes]]]:
         """What to send: for each kind its entries, in pieces of about MAX_BYTES at most.
 
         An entry as large as that is a frame of its own.
         """
+        if self.records <= MAX_RECORDS and self.size <= MAX_BYTES:
+            yield from self.entries.items()
+            return
         for kind, entries in self.entries.items():
             yield from ((kind, piece) for piece in _pieces(entries))
 

@@ -115,11 +115,11 @@ class Capture:
             if line.startswith(_DELETED):
                 last_deleted = line
                 continue
-            if not line:  # allowed between JSON texts, though no API server sends any
-                continue
             try:
                 kind, event = parse_watch_event(line)
             except BadLine as error:
+                if line.isspace():  # allowed between JSON texts, though no API server sends any
+                    continue
                 if skip_bad:
                     self._metrics.received.labels("other").inc()
                     self._metrics.discarded.labels(error.reason).inc()

@@ -6,6 +6,7 @@ import contextlib
 import select
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from io import BytesIO
 
 import urllib3
 
@@ -121,7 +122,7 @@ class KubeEvents:
 
 
 def lines_of(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Complete lines. A last one without its end was cut off, and will come again."""
+    """Complete lines, with their ends. A last one without was cut off, and will come again."""
     rest: list[bytes] = []
     size = 0
     for piece in pieces:
@@ -131,10 +132,10 @@ def lines_of(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
             if size > _MAX_LINE_BYTES:
                 raise ApiError("the watch sent a line without end", reason="bad_line")
             continue
-        lines = b"".join(rest).split(b"\n")
-        rest = [lines.pop()]
-        size = len(rest[0])
+        lines = BytesIO(b"".join(rest)).readlines()  # by memchr; split() looks at each byte
+        tail = b"" if lines[-1].endswith(b"\n") else lines.pop()
         yield lines
+        rest, size = [tail], len(tail)
 
 
 def gathered(

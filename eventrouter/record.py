@@ -160,7 +160,8 @@ def event_time(event: Event, managed_fields: object = None) -> int:
     the state, so that a state sent again lands in the same index. 0 where there is no time at all.
     """
     metadata = event.get("metadata")
-    created = _nanoseconds(metadata.get("creationTimestamp")) if type(metadata) is dict else None
+    text = metadata.get("creationTimestamp") if type(metadata) is dict else None
+    created = _nanoseconds(text) if type(text) is str else None
     series = event.get("series")
     for text in (
         series.get("lastObservedTime") if type(series) is dict else None,
@@ -168,7 +169,7 @@ def event_time(event: Event, managed_fields: object = None) -> int:
         event.get("eventTime"),
         event.get("firstTimestamp"),
     ):
-        claimed = _nanoseconds(text) if text else None
+        claimed = _nanoseconds(text) if type(text) is str else None
         if claimed is None:
             continue
         if created is None:
@@ -182,16 +183,13 @@ def event_time(event: Event, managed_fields: object = None) -> int:
 
 def _newest(managed_fields: object) -> int:
     fields = managed_fields if isinstance(managed_fields, list) else []
-    times = (_nanoseconds(field.get("time")) for field in fields if isinstance(field, dict))
+    texts = (field.get("time") for field in fields if isinstance(field, dict))
+    times = (_nanoseconds(text) for text in texts if isinstance(text, str))
     return max((time for time in times if time is not None), default=0)
 
 
-def _nanoseconds(text: object) -> int | None:
-    return _parse_time(text) if isinstance(text, str) else None
-
-
 @lru_cache(maxsize=4096)
-def _parse_time(text: str) -> int | None:
+def _nanoseconds(text: str) -> int | None:
     """An RFC 3339 time in nanoseconds since 1970; None if it is none, or none that can be sent."""
     if len(text) > _MAX_TIME_CHARACTERS:  # the cache keeps the texts
         return None

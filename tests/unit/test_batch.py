@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from itertools import count
 
 import pytest
@@ -55,7 +55,7 @@ def test_the_frames_hold_every_entry_once_and_in_order_by_tag(
     assert framed(batch) == added
     assert batch.records == sum(map(len, added.values()))
     assert batch.size == sum(len(entry) for entries in added.values() for entry in entries)
-    assert batch.kinds() == Counter({kind: len(entries) for kind, entries in added.items()})
+    assert batch.kinds() == {kind: len(entries) for kind, entries in added.items()}
 
 
 @given(runs)
@@ -103,7 +103,7 @@ def test_merged_batches_are_as_if_all_had_been_added_to_one(
     assert framed(left) == expected
     assert left.records == sum(map(len, expected.values()))
     assert left.size == sum(len(entry) for entries in expected.values() for entry in entries)
-    assert left.kinds() == Counter({kind: len(entries) for kind, entries in expected.items()})
+    assert left.kinds() == {kind: len(entries) for kind, entries in expected.items()}
     assert left.positions == {"": "2", "shop": "5", "bank": "9"}
 
 
