@@ -28,6 +28,8 @@ class Election:
     `is_leading` says so to the moment, whatever the thread is doing.
 
     Also the store of the checkpoint: `save` renews the lease and writes the checkpoint in one PUT.
+    Whoever stands by remembers the one that it saw last, for the case that somebody deletes the
+    Lease: an older position is as good as the newest, there is only more to send again.
     """
 
     def __init__(
@@ -114,25 +116,25 @@ class Election:
                 if record.holder not in ("", self._identity):
                     log.debug("%s leads", record.holder)
                 self._observed, self._observed_at = record.renewed, now
+            if record.checkpoint is not None:
+                self._checkpoint = record.checkpoint
             is_taken = record.holder not in ("", self._identity)
             if is_taken and now < self._observed_at + record.duration_seconds:
                 self._recovered()
                 return
             with self._writing:
-                self._record = self._lease.write(
-                    record.held_by(self._identity, now=self._clock.time(), checkpoint=None)
-                )
+                self._record = self._write(record)
                 self._renewed_at = now
         except ApiError as error:
             if error.reason != "conflict":  # another one was faster
                 self._report(error)
             return
         self._recovered()
-        checkpoint = record.checkpoint
-        self._checkpoint = checkpoint
         self._metrics.leading.set(1)
         log.info("Leading as %s", self._identity)
-        self._on_elected(_decode(checkpoint))
+        if record.checkpoint is None and self._checkpoint is not None:
+            log.warning("The lease has no checkpoint: going on from the last one that it had")
+        self._on_elected(_decode(self._checkpoint))
 
     def _lead(self) -> None:
         """Renew when it is time to; stand by again when that is no longer possible."""

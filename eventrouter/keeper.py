@@ -106,13 +106,14 @@ class Keeper:
     def seal(self, seconds: float) -> bool:
         """After `run`: wait until all that is acked is delivered, and for so long at most.
 
-        Whether it is: then a restart repeats nothing, whatever the buffer.
+        Then a restart repeats nothing of it, whatever the buffer. Returns whether the buffer is
+        empty: it may hold what came without an ack as well, for which nothing is waited.
         """
         deadline = self._clock.monotonic() + seconds
         with self._changed:
-            while not (is_sealed := self.settle()) and self._clock.monotonic() < deadline:
+            while not self.settle() and self._clock.monotonic() < deadline:
                 self._changed.wait(_SEAL_ROUND_SECONDS)
-        return is_sealed
+        return self._chunks() == frozenset()
 
     def settle(self) -> bool:
         """Look at the buffer, write what is new. Whether all that is acked is delivered."""
@@ -130,14 +131,9 @@ class Keeper:
         return saved is None or saved.acked != self._acked or saved.delivered != self._acked
 
     def _move_delivered(self, acked: Positions) -> None:
-        try:
-            chunks = self._buffer.chunks()
-        except OSError as error:
-            self._failed(
-                "buffer", f"cannot look into the sidecar's buffer (see --buffer-path): {error}"
-            )
+        chunks = self._chunks()
+        if chunks is None:
             return
-        self._troubles.discard("buffer")
         if not chunks:
             self._landmark = None
             self._delivered = acked
@@ -148,6 +144,18 @@ class Keeper:
         else:
             return
         self._metrics.last_delivered.set(self._clock.time())
+
+    def _chunks(self) -> frozenset[str] | None:
+        """What the buffer holds; None where that cannot be seen."""
+        try:
+            chunks = self._buffer.chunks()
+        except OSError as error:
+            self._failed(
+                "buffer", f"cannot look into the sidecar's buffer (see --buffer-path): {error}"
+            )
+            return None
+        self._troubles.discard("buffer")
+        return chunks
 
     def _save(self, acked: Positions) -> None:
         started = {name: at for name, at in self._started.items() if name not in self._delivered}

@@ -13,17 +13,39 @@ from pathlib import Path
 import pytest
 
 from tests.drills.drill import Drill, Row
-from tests.e2e.conftest import (  # noqa: F401
-    GetPart,
-    apiserver,
-    elasticsearch,
-    etcd,
-    part,
-    session_elasticsearch,
-)
-from tests.e2e.parts import ApiServer, Elasticsearch, Etcd
+from tests.e2e.conftest import GetPart, part, session_elasticsearch  # noqa: F401
+from tests.e2e.load import NAMESPACES
+from tests.e2e.parts import ApiServer, Elasticsearch, Etcd, Program
+from tests.e2e.pipeline import INDICES
 
 _ROWS = pytest.StashKey[list[Row]]()
+
+
+@pytest.fixture(scope="module")
+def etcd(
+    part: GetPart,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Etcd]:
+    with Etcd(tmp_path_factory.mktemp("etcd"), binary=part("etcd")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def apiserver(
+    part: GetPart,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+    etcd: Etcd,
+) -> Iterator[ApiServer]:
+    """One for all drills of a module: the start is a good part of what a drill takes."""
+    with ApiServer(
+        tmp_path_factory.mktemp("apiserver"),
+        binary=part("kube-apiserver"),
+        etcd=etcd,
+        openssl=part("openssl"),
+    ) as server:
+        for namespace in NAMESPACES:
+            server.create_namespace(namespace)
+        yield server
 
 
 @pytest.fixture
@@ -31,11 +53,20 @@ def drill(
     request: pytest.FixtureRequest,
     part: GetPart,  # noqa: F811
     tmp_path: Path,
-    etcd: Etcd,  # noqa: F811
-    apiserver: ApiServer,  # noqa: F811
-    elasticsearch: Elasticsearch,  # noqa: F811
+    etcd: Etcd,
+    apiserver: ApiServer,
+    session_elasticsearch: Elasticsearch,  # noqa: F811
 ) -> Iterator[Drill]:
-    """A drill on fresh programs. Its row is in the table whether it failed or not."""
+    """A drill on programs without an event, a Lease or a document, and no history of any, whatever
+    the last one did to them. Its row is in the table whether it failed or not.
+    """
+    elasticsearch = session_elasticsearch
+    for server in (etcd, apiserver, elasticsearch):
+        _have_up(server)
+    for kind in ("events", "leases/default"):
+        etcd.delete(f"/registry/{kind}/")
+    etcd.compact(etcd.revision())
+    elasticsearch.delete(INDICES)
     drill = Drill(
         name=request.node.name.removeprefix("test_").replace("_", " "),
         directory=tmp_path,
@@ -48,6 +79,14 @@ def drill(
     drill.close()
     if drill.row is not None:
         request.config.stash.setdefault(_ROWS, []).append(drill.row)
+
+
+def _have_up(server: Program) -> None:
+    if server.is_running:
+        server.thaw()
+        server.wait_ready()
+    else:
+        server.start()
 
 
 def pytest_terminal_summary(

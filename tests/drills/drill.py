@@ -118,6 +118,7 @@ class Drill:
         elasticsearch_port: int | None = None,
         config: Path = CONFIG,
         variables: Mapping[str, str] | None = None,
+        buffer_path: Path | None = None,
         options: Sequence[str] = (),
     ) -> Pair:
         """A pair with a buffer of its own. Its checkpoint is a file that all pairs share, unless
@@ -134,6 +135,7 @@ class Drill:
                 "ES_TLS": "off",
                 **(variables or {}),
             },
+            buffer_path=buffer_path,
         )
         watcher = PodWatcher(
             directory / "watcher",

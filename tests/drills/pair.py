@@ -33,6 +33,13 @@ class PodWatcher(Watcher):
             options=options,
         )
         self.pod = pod
+        self.cgroup: Path | None = None
+
+    def command(self) -> list[str]:
+        command = super().command()
+        if self.cgroup is None:
+            return command
+        return ["sh", "-c", 'echo $$ >"$0" && exec "$@"', f"{self.cgroup}/cgroup.procs", *command]
 
     def environment(self) -> Mapping[str, str]:
         return {

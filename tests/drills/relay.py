@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -73,15 +74,25 @@ class Relay:
             far.settimeout(None)
             with self._lock:
                 self._open |= {near, far}
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+            for source, sink, pass_on in (
+                (near, far, far.sendall),
+                (far, near, self.answering(near)),
+            ):
+                arguments = (source, sink, pass_on)
+                threading.Thread(target=self._pump, args=arguments, daemon=True).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def answering(self, client: socket.socket) -> Callable[[bytes], None]:
+        """How answers get to the client of one connection. May raise OSError to end it."""
+        return client.sendall
+
+    def _pump(
+        self, source: socket.socket, sink: socket.socket, pass_on: Callable[[bytes], None]
+    ) -> None:
         """One direction, until either end closes; then both directions end."""
         with suppress(OSError):
             while data := source.recv(65536):
                 self._passing.wait()
-                sink.sendall(data)
+                pass_on(data)
         self._passing.wait()
         for connection in (source, sink):
             with suppress(OSError):

@@ -17,7 +17,8 @@ from tests.e2e.conftest import GetPart
 
 pytestmark = pytest.mark.e2e
 
-OUTAGE_SECONDS = figure(10, long=60)
+OUTAGE_SECONDS = figure(30, long=60)
+REFUSED_SECONDS = figure(10, long=60)
 BINDING = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 
@@ -164,9 +165,9 @@ def refused_and_let_in_again(
     with drill.under_load():
         drill.sleep(3)
         take()
-        drill.sleep(OUTAGE_SECONDS)
+        drill.sleep(REFUSED_SECONDS)
         errors = pair.watcher.metrics().total("eventrouter_errors_total", error_type=error_type)
-        assert 0 < errors < OUTAGE_SECONDS + 5
+        assert 0 < errors < REFUSED_SECONDS + 5
         give(kubeconfig)
         drill.recover()
     drill.reckon()

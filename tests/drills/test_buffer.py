@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from pathlib import Path
 
 import pytest
 
-from tests.drills.drill import Drill, figure
+from tests.drills.drill import CONFIG, Drill, figure
 from tests.e2e.parts import wait_until
 
 pytestmark = pytest.mark.e2e
 
-OUTAGE_SECONDS = figure(20, long=600)
+OUTAGE_SECONDS = figure(30, long=600)
 
 
 def test_pair_gone_with_its_buffer_while_elasticsearch_is_down(drill: Drill) -> None:
@@ -36,20 +38,30 @@ def test_pair_gone_with_its_buffer_while_elasticsearch_is_down(drill: Drill) -> 
     assert new.watcher.said("listing everything anew") == 0
 
 
-def test_planned_restart_with_a_new_buffer(drill: Drill) -> None:
+def test_planned_restart_with_a_new_buffer(drill: Drill, tmp_path: Path) -> None:
     """SIGTERM in the order of a pod, a new pod with an empty volume: nothing is repeated, even on
-    stdout, which knows no ids.
+    stdout and in a file, which know no ids.
     """
-    pairs = [drill.pair("pod-0")]
+    config = tmp_path / "file.yaml"
+    config.write_text(
+        f"includes:\n  - {CONFIG}\n"
+        "pipeline:\n  outputs:\n"
+        "    - name: file\n      match: '*'\n      format: plain\n"
+        f"      path: {tmp_path}\n      file: events.json\n"
+    )
+    pairs = [drill.pair("pod-0", config=config)]
     drill.follow(pairs[0])
     with drill.under_load():
         for number in range(1, figure(3, long=10)):
             drill.sleep(3, 6)
             pairs[-1].stop()
-            pairs.append(drill.pair(f"pod-{number}"))
+            pairs.append(drill.pair(f"pod-{number}", config=config))
             pairs[-1].start()
         drill.recover()
     drill.reckon()
     pairs[-1].stop()
+    written = sorted(state.id for state in drill.ledger.states)
     shown = [id_ for pair in pairs for id_ in pair.shown().elements()]
-    assert sorted(shown) == sorted(state.id for state in drill.ledger.states)
+    assert sorted(shown) == written
+    lines = (tmp_path / "events.json").read_text().rstrip("\n").split("\n")
+    assert sorted(json.loads(line)["id"] for line in lines) == written

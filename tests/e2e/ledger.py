@@ -81,6 +81,14 @@ class Ledger:
         with self._lock:
             self._deleted[uid] = not_before
 
+    def undo(self, revision: int) -> None:
+        """The API server has forgotten all that came after this revision: none of it is the state
+        right before one that is yet to come. The states themselves stay in the ledger.
+        """
+        newest = {state.uid: state for state in self.current(revision).values()}
+        with self._lock:
+            self._newest = newest
+
     def current(self, revision: int | None = None) -> dict[str, State]:
         """By id, the states that a list of this revision (or of now) would show.
 

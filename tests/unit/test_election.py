@@ -298,6 +298,62 @@ def test_a_released_lease_is_taken_at_once(
     assert b.elected == [checkpoint("9")]
 
 
+@pytest.mark.parametrize("change", ["deleted", "annotation removed"])
+def test_a_standby_goes_on_from_the_checkpoint_that_it_saw_when_the_lease_has_none_any_more(
+    candidate: Make, lease: FakeLease, clock: FakeClock, change: str
+) -> None:
+    """It is in the lease again at once: the next one to lead may have seen nothing."""
+    a, b = candidate("a"), candidate("b")
+    a.turn()
+    a.election.save(checkpoint("5"), now=clock.time())
+    b.turn()
+    a.election.save(checkpoint("8"), now=clock.time())
+    b.turn()
+    assert lease.body is not None
+    if change == "deleted":
+        lease.body = None
+    else:
+        del lease.body["metadata"]["annotations"]
+        clock.advance(DURATION_SECONDS)
+
+    b.turn()
+
+    assert b.elected == [checkpoint("8")]
+    assert '"8"' in (lease.body or {})["metadata"]["annotations"][ANNOTATION]
+
+
+def test_a_standby_that_saw_garbage_before_the_lease_was_deleted_knows_that_a_position_is_lost(
+    candidate: Make, lease: FakeLease
+) -> None:
+    """A plain first list would take the states in between for ones that never were."""
+    a, b = candidate("a"), candidate("b")
+    a.turn()
+    assert lease.body is not None
+    lease.body["metadata"]["annotations"] = {ANNOTATION: "{rubbish"}
+    b.turn()
+    lease.body = None
+
+    b.turn()
+
+    assert b.elected == [LOST]
+
+
+def test_one_that_led_goes_on_from_its_own_checkpoint_when_the_lease_was_deleted_in_an_outage(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    a = candidate("a")
+    a.turn()
+    a.election.save(checkpoint("5"), now=clock.time())
+    lease.is_down = True
+    clock.advance(RENEW_DEADLINE_SECONDS)
+    a.turn()
+    lease.is_down, lease.body = False, None
+
+    a.turn()
+
+    assert a.elected == [None, checkpoint("5")]
+
+
 @pytest.mark.parametrize("change", ["edited", "deleted", "emptied"])
 def test_a_leader_keeps_its_lease_when_somebody_touches_it(
     candidate: Make, lease: FakeLease, clock: FakeClock, change: str

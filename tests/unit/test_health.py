@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eventrouter.health import CONTACT_SECONDS, TURN_SECONDS, Health, Pulse
+from eventrouter.reflector import WATCH_SECONDS
 from tests.unit.fakes import FakeClock
 
 
@@ -13,8 +14,13 @@ def health(clock: FakeClock) -> Health:
     return Health(clock)
 
 
-def test_a_dead_link_is_seen_within_two_minutes() -> None:
-    assert CONTACT_SECONDS <= 120
+def test_a_dead_link_is_seen_within_two_minutes_by_whoever_asks_every_ten_seconds() -> None:
+    assert CONTACT_SECONDS + 10 <= 120
+
+
+def test_a_watch_in_which_nothing_happens_is_no_dead_link() -> None:
+    """The server ends it, and its answer to the next one is a sign of life."""
+    assert CONTACT_SECONDS > WATCH_SECONDS * 1.1
 
 
 def test_a_thread_may_rightly_wait_for_a_whole_watch() -> None:

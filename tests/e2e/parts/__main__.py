@@ -1,7 +1,8 @@
 """`python -m tests.e2e.parts [PART...]`: build what can be built, and say what is there.
 
-Without names: all that the end-to-end tests need. The exit code is 1 if a build failed, and 0 if
-something is missing that only the user can install: the tests that need it are then skipped.
+Without names: all that the end-to-end tests and the drills use. The exit code is 1 if a build
+failed, and 0 if something is missing that only the user can install: the tests that need it are
+then skipped.
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(RECIPES))
     parser.add_argument("--no-build", action="store_true", help="only say what is there")
     options = parser.parse_args(arguments)
-    needed = [name for name, recipe in RECIPES.items() if recipe.is_needed]
-    names = options.parts or needed
+    names = options.parts or [name for name, recipe in RECIPES.items() if recipe.is_built]
     if unknown := set(names) - set(RECIPES):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
 

@@ -89,13 +89,16 @@ class ApiServer(Program):
     def kubeconfig_for(
         self, account: str, rules: Sequence[dict[str, Any]] = (READ_EVENTS,)
     ) -> Path:
-        """A kubeconfig for a new ServiceAccount with these rights, cluster-wide, and no others."""
+        """A kubeconfig for a ServiceAccount with these rights, cluster-wide, and no others.
+
+        An account of this name that is there already keeps the rights that it has.
+        """
         client = self.client
         accounts = "/api/v1/namespaces/default/serviceaccounts"
         client.call("POST", accounts, {"metadata": {"name": account}}, accept=(201, 409))
         rbac = "/apis/rbac.authorization.k8s.io/v1"
         role = {"metadata": {"name": account}, "rules": list(rules)}
-        client.call("POST", f"{rbac}/clusterroles", role)
+        client.call("POST", f"{rbac}/clusterroles", role, accept=(201, 409))
         binding = {
             "metadata": {"name": account},
             "roleRef": {
@@ -105,7 +108,7 @@ class ApiServer(Program):
             },
             "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": "default"}],
         }
-        client.call("POST", f"{rbac}/clusterrolebindings", binding)
+        client.call("POST", f"{rbac}/clusterrolebindings", binding, accept=(201, 409))
         request = {"spec": {"expirationSeconds": 24 * 3600}}
         answer = client.call("POST", f"{accounts}/{account}/token", request)
         return self._write_kubeconfig(account, answer["status"]["token"])

@@ -46,7 +46,8 @@ class Recipe:
 
     find: Callable[[], Part]
     build: Callable[[Progress], None] | None
-    is_needed: bool = True
+    is_needed: bool = True  # by every test
+    is_built: bool = True  # unless it is asked for by name
 
 
 def find(name: str) -> Part:
@@ -258,6 +259,9 @@ _APISERVER = GoProgram(
     True,
 )
 _ETCD = GoProgram("etcd", "tools", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3", True)
+_ETCDUTL = GoProgram(
+    "etcdutl", "tools", "go.etcd.io/etcd/etcdutl/v3", "go.etcd.io/etcd/etcdutl/v3", False
+)
 _HELM = GoProgram("helm", "tools", "helm.sh/helm/v4/cmd/helm", "helm.sh/helm/v4", False)
 
 RECIPES: dict[str, Recipe] = {
@@ -266,7 +270,9 @@ RECIPES: dict[str, Recipe] = {
     "elasticsearch": Recipe(find_elasticsearch, build_elasticsearch),
     "fluent-bit": Recipe(find_fluent_bit, None),
     "openssl": Recipe(find_openssl, None),
-    "helm": Recipe(_HELM.find, _HELM.build, is_needed=False),  # for tests of the chart
+    "etcdutl": Recipe(_ETCDUTL.find, _ETCDUTL.build, is_needed=False),  # for one of the drills
+    # For tests of the chart, which have it built.
+    "helm": Recipe(_HELM.find, _HELM.build, is_needed=False, is_built=False),
 }
 
 

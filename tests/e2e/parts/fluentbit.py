@@ -26,6 +26,7 @@ class FluentBit(Program):
         binary: Path,
         config: Path,
         variables: Mapping[str, str] | None = None,
+        buffer_path: Path | None = None,
     ) -> None:
         super().__init__(directory)
         self._binary = binary
@@ -33,7 +34,7 @@ class FluentBit(Program):
         self._variables = dict(variables or {})
         self.forward_port = free_port()
         self.http_port = free_port()
-        self.buffer_path = directory / "buffer"
+        self.buffer_path = buffer_path or directory / "buffer"
         self._http = urllib3.PoolManager(retries=False, timeout=5.0)
 
     def command(self) -> list[str]:

@@ -175,8 +175,15 @@ class Program(ABC):
 
     def memory_bytes(self) -> int:
         """Resident memory, from /proc."""
+        return self._status_bytes("VmRSS")
+
+    def peak_memory_bytes(self) -> int:
+        """The most that its resident memory ever was, from /proc."""
+        return self._status_bytes("VmHWM")
+
+    def _status_bytes(self, field: str) -> int:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(f"{field}:"):
                 return int(line.split()[1]) * 1024
         raise ProgramError(f"{self.name} has no memory: it is not running")
 
