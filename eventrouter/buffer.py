@@ -17,6 +17,12 @@ _MARKER = "eventrouter-buffer-id"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
+# A chunk file: 22 bytes of head, two that say how long its metadata is, the metadata, the content
+# (chunkio, cio_file_st.h). It grows by pages of zeros, and no content begins with a zero.
+_LENGTH_AT, _METADATA_AT = 22, 24
+_PAGE_BYTES = 4096
+
+
 class Buffer(Protocol):
     """What is asked of a buffer."""
 
@@ -65,11 +71,11 @@ class FluentBitBuffer:
         # The input's folder is its name with a number, whatever its alias. Not Path.glob, which
         # takes what it may not read for empty.
         return frozenset(
-            f"{folder}/{name}"
+            f"{folder}/{entry.name}"
             for folder in os.listdir(self._path)
             if folder.startswith("forward.")
-            for name in os.listdir(self._path / folder)
-            if name.endswith(".flb")
+            for entry in os.scandir(self._path / folder)
+            if entry.name.endswith(".flb") and _has_content(entry)
         )
 
     def _read_or_write_marker(self) -> str:
@@ -79,3 +85,19 @@ class FluentBitBuffer:
             new.write_text(uuid.uuid4().hex)
             new.replace(marker)
         return marker.read_text().strip()
+
+
+def _has_content(chunk: os.DirEntry[str]) -> bool:
+    """Whether anything was ever written into it.
+
+    A Fluent Bit whose disk was full keeps chunks that it began and got nothing into, for as long
+    as it runs. What is acknowledged was written before.
+    """
+    try:
+        if chunk.stat().st_size > _PAGE_BYTES:
+            return True
+        head = Path(chunk.path).read_bytes()
+    except FileNotFoundError:  # delivered just now
+        return False
+    content_at = _METADATA_AT + int.from_bytes(head[_LENGTH_AT:_METADATA_AT])
+    return len(head) > content_at and head[content_at] != 0

@@ -12,6 +12,7 @@ from eventrouter import keeper, pipeline
 from eventrouter.demo.apiserver import ApiServer
 from eventrouter.demo.receiver import Receiver
 from tests.integration.rig import Cluster, Watcher, eventually, received_once_or_more
+from tests.unit.material import put_chunk
 
 
 @pytest.fixture(autouse=True)
@@ -27,14 +28,12 @@ def buffer(tmp_path: Path) -> Path:
     path = tmp_path / "buffer"
     (path / "forward.0").mkdir(parents=True)
     (path / "emitter.1").mkdir()
-    (path / "emitter.1" / "1-1.flb").touch()
+    put_chunk(path / "emitter.1" / "1-1.flb")
     return path
 
 
 def _chunk(buffer: Path, name: str) -> Path:
-    chunk = buffer / "forward.0" / f"{name}.flb"
-    chunk.touch()
-    return chunk
+    return put_chunk(buffer / "forward.0" / f"{name}.flb")
 
 
 def _is(watcher: Watcher, *, acked: int, delivered: int | None) -> bool:

@@ -18,6 +18,7 @@ from tests.integration.rig import (
     read_checkpoint,
     received_once_or_more,
 )
+from tests.unit.material import put_chunk
 
 _PATCHES = {
     "eventrouter.pipeline.DRAIN_SECONDS": 1.5,
@@ -55,8 +56,7 @@ def test_a_clean_stop_sends_what_is_queued_and_seals_the_position(
     """Acks held back until after the signal: all is sent, delivered is acked, the exit code 0."""
     buffer = tmp_path / "buffer"
     (buffer / "forward.0").mkdir(parents=True)
-    chunk = buffer / "forward.0" / "1-1.flb"
-    chunk.touch()
+    chunk = put_chunk(buffer / "forward.0" / "1-1.flb")
     with _process(server, receiver.url, tmp_path, "--buffer-path", str(buffer)) as process:
         server.wait_for_watches(1)
         cluster.create(name="before")
@@ -104,7 +104,7 @@ def test_a_stop_while_the_buffer_does_not_run_empty_ends_in_time(
     """Acked is written, delivered stays where it was."""
     buffer = tmp_path / "buffer"
     (buffer / "forward.0").mkdir(parents=True)
-    (buffer / "forward.0" / "1-1.flb").touch()
+    put_chunk(buffer / "forward.0" / "1-1.flb")
     cluster.fill(3)
     with _process(server, receiver.url, tmp_path, "--buffer-path", str(buffer)) as process:
         received_once_or_more(receiver, cluster.ids())
