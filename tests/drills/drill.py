@@ -105,6 +105,7 @@ class Drill:
         self._directory = directory
         self._fluent_bit_binary = fluent_bit_binary
         self._pairs: list[Pair] = []
+        self._checkpoint = self._directory / "checkpoint"
         self._kubeconfig: Path | None = None
         self._held: set[str] = set()
 
@@ -142,7 +143,7 @@ class Drill:
             pod=name,
             kubeconfig=kubeconfig or self.kubeconfig,
             forward=forward or fluent_bit.forward_url,
-            checkpoint=checkpoint or f"file:{self._directory / 'checkpoint'}",
+            checkpoint=checkpoint or f"file:{self._checkpoint}",
             buffer_path=fluent_bit.buffer_path,
             options=options,
         )
@@ -156,6 +157,13 @@ class Drill:
         if self._kubeconfig is None:
             self._kubeconfig = self.apiserver.kubeconfig_for("eventrouter")
         return self._kubeconfig
+
+    def is_sealed(self) -> bool:
+        """Whether a pair with a new buffer could go on where the last one is, by the file that all
+        pairs share.
+        """
+        checkpoint = json.loads(self._checkpoint.read_text())
+        return bool(checkpoint["delivered"] == checkpoint["acked"])
 
     def follow(self, pair: Pair, *, until_idle: bool = True) -> None:
         """Start the pair on a few events, and wait until it has a place to come back to.
