@@ -80,6 +80,11 @@ def test_the_readme_is_made_from_the_values(tmp_path):
     assert README.read_text() == (copy / "README.md").read_text(), WRITE
 
 
+def test_no_heading_of_the_readme_is_there_twice():
+    headings = re.findall(r"(?m)^#+ .*$", README.read_text())
+    assert len(headings) == len(set(headings))
+
+
 def test_the_readme_describes_every_value():
     rows = dict(re.findall(r"^\| ([\w.]+) \| .*? \| ([^|]*) \|$", README.read_text(), re.MULTILINE))
 

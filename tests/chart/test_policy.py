@@ -71,6 +71,17 @@ def test_both_containers_are_probed(case):
     assert watcher_of(objects)["livenessProbe"]["httpGet"]["path"] == "/livez"
 
 
+def test_the_pod_of_helm_test_never_stays():
+    # Uninstalling does not delete a hook's objects. One that failed has said why by then.
+    annotations = one(render(), "Pod")["metadata"]["annotations"]
+    assert set(annotations["helm.sh/hook-delete-policy"].split(",")) == {
+        "before-hook-creation",
+        "hook-succeeded",
+        "hook-failed",
+    }
+    assert annotations["helm.sh/hook-output-log-policy"] == "hook-failed"
+
+
 @every_case
 def test_only_the_watcher_has_the_token(case):
     objects = render(case)

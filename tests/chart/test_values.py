@@ -7,7 +7,17 @@ import json
 import pytest
 import yaml
 
-from tests.chart.chart import CHART, env_of, one, outputs_of, refusal, render, sidecar_of
+from tests.chart.chart import (
+    CHART,
+    env_of,
+    one,
+    outputs_of,
+    pod_of,
+    refusal,
+    render,
+    sidecar_of,
+    watcher_of,
+)
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -255,3 +265,23 @@ def test_a_network_policy_opens_the_ports_of_the_outputs():
     assert ports == [{53}, {6443}, {9243, 9094, 9092, 9000, 6514}, {3128}]
     egress = one(render("network-policy-default"), "NetworkPolicy")["spec"]["egress"]
     assert [{port["port"] for port in rule["ports"]} for rule in egress] == [{53}, {443, 6443}]
+
+
+def test_a_probe_is_merged_into_its_default_and_null_takes_out():
+    exec_probe = {"httpGet": None, "exec": {"command": ["eventrouter", "check"]}}
+    watcher = watcher_of(render(values={"livenessProbe": exec_probe, "readinessProbe": None}))
+    assert watcher["livenessProbe"] == {
+        "exec": {"command": ["eventrouter", "check"]},
+        "periodSeconds": 10,
+        "timeoutSeconds": 5,
+        "failureThreshold": 6,
+    }
+    assert "readinessProbe" not in watcher
+
+
+def test_a_secret_with_only_a_client_certificate_needs_no_ca():
+    tls = {"existingSecret": "client", "caKey": "", "certKey": "tls.crt", "keyKey": "tls.key"}
+    objects = render(values={"outputs": {ES: {"host": "a", "tls": tls}}})
+    assert "ES_CA_FILE" not in env_of(sidecar_of(objects))
+    (volume,) = (item for item in pod_of(objects)["volumes"] if item["name"] == "tls-" + ES)
+    assert [item["key"] for item in volume["secret"]["items"]] == ["tls.crt", "tls.key"]
