@@ -77,6 +77,8 @@ class App:
     def stop(self) -> bool:
         """End cleanly and soon: the pipeline first, then the lease. False after a failure."""
         self._is_stopping.set()
+        if self._election is not None:
+            self._election.end()
         with self._changing:
             pipeline = self._pipeline
         if pipeline is not None:

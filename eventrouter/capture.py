@@ -48,10 +48,18 @@ class Capture:
         self._states.clear()
         self._first_seen_in_gap.clear()
 
-    def remember(self, items: Iterable[Event]) -> None:
-        """Take note of listed states that were shipped before."""
-        for event in items:
-            self._shape(event, "ADDED")
+    def remember(self, pages: Iterable[Iterable[Event]]) -> None:
+        """Learn anew the states of a list, shipped before; of as many events as there is room for.
+
+        No more pages are asked for then: those of a large cluster would take a minute, to be
+        forgotten again.
+        """
+        self._states.clear()
+        for items in pages:
+            for event in items:
+                self._shape(event, "ADDED")
+            if self._states.is_full:
+                return
 
     def listed(self, items: Iterable[Event], *, newer_than: int | None) -> Iterator[Batch]:
         """The items of a list as full batches and a last one, which may be empty. No positions.

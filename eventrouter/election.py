@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from eventrouter.checkpoint import LOST, Checkpoint
 from eventrouter.clock import Clock, Stop
-from eventrouter.errors import ApiError, CheckpointError
+from eventrouter.errors import ApiError, CheckpointError, Deposed
 from eventrouter.health import Pulse
 from eventrouter.lease import RENEW_DEADLINE_SECONDS, RETRY_SECONDS, LeaseApi, LeaseRecord
 from eventrouter.metrics import Metrics
@@ -63,6 +63,7 @@ class Election:
         self._renewed_at: float | None = None
         self._checkpoint: bytes | None = None
         self._trouble: str | None = None
+        self._is_ending = False
 
     def run(self) -> None:
         """Take part until stopped."""
@@ -86,12 +87,18 @@ class Election:
         """Write the checkpoint into the Lease. Raises CheckpointError, always so once deposed."""
         with self._writing:
             if not self.is_leading():
-                raise CheckpointError("cannot write the checkpoint: no longer the leader")
+                raise Deposed("cannot write the checkpoint: no longer the leader")
             self._checkpoint = checkpoint.encode(now=now)
             try:
                 self._renew()
             except ApiError as error:
                 raise CheckpointError(f"cannot write the checkpoint: {error}") from error
+
+    def end(self) -> None:
+        """Stopping has begun. A Lease that is gone by now went with the whole installation: from
+        here on it is not made anew.
+        """
+        self._is_ending = True
 
     def release(self) -> None:
         """Let the next one lead at once. After the last `save`."""
@@ -163,6 +170,8 @@ class Election:
             self._record = self._write(self._record)
         except ApiError as error:
             if error.reason != "conflict" and error.status != 404:
+                raise
+            if self._is_ending and error.status == 404:
                 raise
             # Somebody edited it, or deleted it: still ours. But if it is free now another one has
             # led meanwhile, and its checkpoint is not ours to replace.

@@ -93,3 +93,7 @@ class PeerClosed(ForwardError):
 
 class CheckpointError(EventrouterError):
     """The checkpoint could not be read or written just now."""
+
+
+class Deposed(CheckpointError):
+    """We lead no longer: the checkpoint is another's to write."""

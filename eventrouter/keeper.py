@@ -10,7 +10,7 @@ from eventrouter.batch import Positions
 from eventrouter.buffer import Buffer
 from eventrouter.checkpoint import Checkpoint, CheckpointWriter
 from eventrouter.clock import Clock
-from eventrouter.errors import CheckpointError
+from eventrouter.errors import CheckpointError, Deposed
 from eventrouter.health import Pulse
 from eventrouter.metrics import Metrics
 
@@ -169,7 +169,8 @@ class Keeper:
                 self._writer.save(checkpoint, now=self._clock.time())
             except CheckpointError as error:
                 self._metrics.checkpoints.labels("failed").inc()
-                self._failed("checkpoint", str(error))
+                if not isinstance(error, Deposed):  # the election says it, and nobody tries again
+                    self._failed("checkpoint", str(error))
                 return
             self._saved = checkpoint
         self._troubles.discard("checkpoint")

@@ -128,8 +128,8 @@ class Reflector:
         if history is History.COMPACTED or self._fruitless_watches >= _FRUITLESS_WATCHES:
             self._list_after_gap(self.position, at_newest=history is History.HELD)
         elif not self._states_are_known and self._capture.keeps_states:
-            for page in self._lister.pages(resource_version=self.position):
-                self._capture.remember(page.items)
+            pages = self._lister.pages(resource_version=self.position)
+            self._capture.remember(page.items for page in pages)
         self._states_are_known = True
 
     def _list_everything(self) -> None:

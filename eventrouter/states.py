@@ -18,6 +18,7 @@ class OldStates:
         self._bytes = 0
         self._states: dict[str, bytes] = {}
         self.enabled = max_bytes > 0
+        self.is_full = False  # whether one had to make room, since the last `clear`
 
     def __len__(self) -> int:
         return len(self._states)
@@ -45,6 +46,7 @@ class OldStates:
         self._states[uid] = state
         self._bytes += len(state) + _OVERHEAD_BYTES
         while self._bytes > self._max_bytes:
+            self.is_full = True
             oldest = next(iter(self._states))
             self._bytes -= len(self._states.pop(oldest)) + _OVERHEAD_BYTES
 
@@ -52,3 +54,4 @@ class OldStates:
         """Nothing is known any more: the next update of each event goes without its old state."""
         self._states.clear()
         self._bytes = 0
+        self.is_full = False

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from itertools import count, pairwise
 from typing import Any
 
 import pytest
@@ -458,7 +458,7 @@ def test_after_a_gap_an_event_without_a_usable_version_is_shipped(
 
 
 def test_after_a_gap_an_event_seen_before_is_an_update(capture: Capture) -> None:
-    capture.remember([listed_event(18, uid="seen")])
+    capture.remember([[listed_event(18, uid="seen")]])
 
     (batch,) = capture.listed(
         [listed_event(21, uid="seen"), listed_event(22, uid="new")], newer_than=20
@@ -496,7 +496,7 @@ def test_after_a_gap_an_event_that_shows_an_update_is_one(
 
 def test_a_list_after_a_gap_that_starts_again_says_the_same(capture: Capture) -> None:
     """The sink keeps what came first: a verb that changed with the repetition would be luck."""
-    capture.remember([listed_event(18, uid="seen")])
+    capture.remember([[listed_event(18, uid="seen")]])
 
     def list_again() -> list[str]:
         items = [listed_event(21, uid="seen"), listed_event(22, uid="new")]
@@ -531,9 +531,35 @@ def test_after_a_gap_events_without_a_uid_are_not_taken_for_one(capture: Capture
     assert [record["verb"] for record in records(batch)] == ["ADDED", "ADDED"]
 
 
+def test_states_are_learned_until_there_is_no_more_room_and_no_page_more_is_asked_for(
+    metrics: Metrics,
+) -> None:
+    capture = new_capture(metrics, cache=4000)
+    asked = []
+
+    def pages() -> Iterator[list[dict[str, Any]]]:
+        for number in count():
+            asked.append(number)
+            yield [listed_event(1 + item, uid=f"{number}-{item}") for item in range(3)]
+
+    capture.remember(pages())
+
+    assert 1 < len(asked) < 10
+
+
+def test_a_state_that_is_not_learned_anew_is_not_known(capture: Capture) -> None:
+    """It may be another one by now: an old state is never guessed."""
+    capture.remember([[listed_event(18, uid="seen")]])
+    capture.remember([[listed_event(19, uid="other")]])
+
+    batch, _ = capture.watched([line("MODIFIED", 21, uid="seen")], namespace="")
+
+    assert "old_event" not in records(batch)[0]
+
+
 def test_after_a_gap_an_update_carries_no_old_state(capture: Capture) -> None:
     """The state right before it may be lost in the gap: an old state is never guessed."""
-    capture.remember([listed_event(18, uid="seen")])
+    capture.remember([[listed_event(18, uid="seen")]])
 
     (batch,) = capture.listed([listed_event(21, uid="seen")], newer_than=20)
 
@@ -559,7 +585,7 @@ def test_after_a_gap_the_watch_knows_the_states_of_the_list(capture: Capture) ->
 def test_what_is_remembered_is_not_shipped_and_is_the_next_old_state(
     capture: Capture, metrics: Metrics
 ) -> None:
-    capture.remember([listed_event(11, uid=UID, count=4, message="\ud800")])
+    capture.remember([[listed_event(11, uid=UID, count=4, message="\ud800")]])
 
     (update,) = watched(capture, line("MODIFIED", 12, count=5))
 

@@ -377,6 +377,25 @@ def test_a_leader_keeps_its_lease_when_somebody_touches_it(
     assert '"5"' in (lease.body or {})["metadata"]["annotations"][ANNOTATION]
 
 
+def test_a_lease_that_is_deleted_while_its_leader_stops_is_not_made_anew(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    """An uninstall deletes it and then stops the pod: nothing may be left behind."""
+    a = candidate("a")
+    a.turn()
+    a.election.end()
+    lease.body = None
+
+    with pytest.raises(CheckpointError):
+        a.election.save(checkpoint("5"), now=clock.time())
+    clock.advance(RETRY_SECONDS)
+    a.turn()
+    assert a.election.is_leading()  # what is queued may still be sent
+    a.election.release()
+
+    assert lease.body is None
+
+
 def test_garbage_in_the_annotation_is_no_checkpoint(
     candidate: Make, lease: FakeLease, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eventrouter.checkpoint import Checkpoint
+from eventrouter.errors import CheckpointError, Deposed
 from eventrouter.health import Pulse
 from eventrouter.keeper import Keeper
 from eventrouter.metrics import Metrics
@@ -31,8 +32,11 @@ class FakeWriter:
 
     def __init__(self) -> None:
         self.saved: list[Checkpoint] = []
+        self.error: CheckpointError | None = None
 
     def save(self, checkpoint: Checkpoint, *, now: float) -> None:
+        if self.error is not None:
+            raise self.error
         self.saved.append(checkpoint)
 
 
@@ -97,3 +101,27 @@ def test_a_buffer_that_cannot_be_read_is_not_called_empty(
 
     assert keeper.seal(0) is False
     assert "cannot look into the sidecar's buffer" in caplog.text
+
+
+def test_one_that_leads_no_longer_does_not_complain_about_the_checkpoint(
+    keeper: Keeper, writer: FakeWriter, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another one writes it now. The election has said so, and nobody tries again."""
+    writer.error = Deposed("no longer the leader")
+    keeper.acked({"": "7"})
+
+    keeper.settle()
+
+    assert not caplog.records
+
+
+def test_a_checkpoint_that_cannot_be_written_is_said_once(
+    keeper: Keeper, writer: FakeWriter, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer.error = CheckpointError("disk full")
+    keeper.acked({"": "7"})
+
+    keeper.settle()
+    keeper.settle()
+
+    assert [record.message for record in caplog.records] == ["disk full; trying again"]
