@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import select
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from io import BytesIO
 
 import urllib3
@@ -24,6 +26,9 @@ _WATCH_GRACE_SECONDS = 15.0
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 # Some fifty events: what is done once for all that arrived together costs next to nothing then.
 _GATHER_BYTES = 64 * 1024
+# So long for more to come: a thread that wakes for each single event costs several times as much.
+# Little beside the batch's age limit (queue.LINGER).
+_REST_SECONDS = 0.01
 
 
 class KubeEvents:
@@ -90,6 +95,7 @@ class KubeEvents:
                 response.stream(amt=None, decode_content=False),
                 is_more_there=_readiness(response),
                 on_arrival=self._api.answered,
+                rest=partial(time.sleep, _REST_SECONDS),
             )
             yield lines_of(pieces)
 
@@ -139,24 +145,35 @@ def lines_of(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def gathered(
-    pieces: Iterable[bytes], *, is_more_there: Callable[[], bool], on_arrival: Callable[[], None]
+    pieces: Iterable[bytes],
+    *,
+    is_more_there: Callable[[], bool],
+    on_arrival: Callable[[], None],
+    rest: Callable[[], None],
 ) -> Iterator[bytes]:
-    """The same bytes in larger pieces: all that has arrived already, up to _GATHER_BYTES.
+    """The same bytes in larger pieces: all that arrives until after a rest, up to _GATHER_BYTES.
 
     A busy API server sends each event or two in a chunk of HTTP of their own. Whatever comes before
     an error is given before the error, so that a link that breaks often still brings events.
     """
     waiting: list[bytes] = []
     size = 0
+    has_rested = False
     try:
         for piece in pieces:
             waiting.append(piece)
             size += len(piece)
-            if size < _GATHER_BYTES and is_more_there():
-                continue
+            if size < _GATHER_BYTES:
+                if is_more_there():
+                    continue
+                if not has_rested:
+                    has_rested = True
+                    rest()
+                    if is_more_there():
+                        continue
             on_arrival()
             yield b"".join(waiting)
-            waiting, size = [], 0
+            waiting, size, has_rested = [], 0, False
     except (urllib3.exceptions.HTTPError, OSError):
         yield b"".join(waiting)
         raise

@@ -102,10 +102,13 @@ class Run:
         self.source.wait_for_watch()
         return usage(self.watcher.pid)
 
-    def stream(self, *, timeout: float = 900.0) -> Result:
-        """Let the stream run, to the last ack."""
+    def stream(self, *, undisturbed: float = 0, timeout: float = 900.0) -> Result:
+        """Let the stream run, to the last ack. For so many seconds nobody looks: a reading of the
+        metrics costs the watcher some milliseconds.
+        """
         with self.measured(self.source.length, timeout=timeout) as result:
             self.source.begin()
+            time.sleep(undisturbed)
         return result
 
     def listed(self, count: int, *, timeout: float = 900.0) -> Result:

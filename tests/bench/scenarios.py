@@ -72,7 +72,9 @@ def paced(scale: float) -> list[Figures]:
         length = int(rate * _PACED_SECONDS)
         with Run(length=length, rate=rate) as run:
             run.start()
-            results.append({"offered": rate, **_figures(run.stream(), samples=False)})
+            results.append(
+                {"offered": rate, **_figures(run.stream(undisturbed=_PACED_SECONDS), samples=False)}
+            )
     return results
 
 

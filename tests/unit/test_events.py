@@ -35,6 +35,7 @@ def test_lines_are_the_same_however_the_body_is_split_and_gathered(
         split(body, cuts),
         is_more_there=lambda: next(readiness, False),
         on_arrival=lambda: None,
+        rest=lambda: None,
     )
 
     assert [line for some in lines_of(pieces) for line in some] == lines
@@ -49,12 +50,30 @@ def test_pieces_are_gathered_while_more_is_there_but_not_without_bound(
     sizes = [
         len(piece)
         for piece in gathered(
-            [b"abcd"] * 5, is_more_there=lambda: True, on_arrival=lambda: arrivals.append(None)
+            [b"abcd"] * 5,
+            is_more_there=lambda: True,
+            on_arrival=lambda: arrivals.append(None),
+            rest=lambda: pytest.fail("there is more"),
         )
     ]
 
     assert sizes == [12, 8]
     assert len(arrivals) == 1  # the end of a body is no arrival
+
+
+def test_what_comes_during_one_rest_is_gathered_too() -> None:
+    answers = iter([False, True, False])  # no; after the rest, yes; and then no further rest
+    rests: list[None] = []
+
+    gathering = gathered(
+        iter([b"one\n", b"two\n", b"three\n"]),
+        is_more_there=lambda: next(answers),
+        on_arrival=lambda: None,
+        rest=lambda: rests.append(None),
+    )
+
+    assert next(gathering) == b"one\ntwo\n"
+    assert len(rests) == 1
 
 
 def test_what_came_before_an_error_is_given_before_the_error() -> None:
@@ -65,7 +84,10 @@ def test_what_came_before_an_error_is_given_before_the_error() -> None:
         yield b"two\nthr"
         raise urllib3.exceptions.ProtocolError("cut")
 
-    stream = lines_of(gathered(breaking(), is_more_there=lambda: True, on_arrival=lambda: None))
+    pieces = gathered(
+        breaking(), is_more_there=lambda: True, on_arrival=lambda: None, rest=lambda: None
+    )
+    stream = lines_of(pieces)
 
     assert next(stream) == [b"one\n", b"two\n"]
     with pytest.raises(urllib3.exceptions.ProtocolError):
