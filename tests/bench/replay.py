@@ -15,7 +15,7 @@ from eventrouter.demo.store import EventStore, NotReached, Page
 
 # Listed events have revisions up to here; those of the stream come after.
 BASE_REVISION = 100_000_000
-# An update comes so many new events after the event that it updates.
+# So many new events, then an update of each, and so on.
 _LAG = 500
 # What goes out together at full speed.
 _BLOCK = 64
@@ -72,7 +72,7 @@ class State(NamedTuple):
 class Replay(EventStore):
     """`standing` events to list, then a stream of `length` states, `rate` a second (0: at once).
 
-    With `updates` every other state of the stream is an update. The stream begins with `begin`, and
+    With `updates` half of the states of the stream are updates. The stream begins with `begin`, and
     can be watched from any of its revisions, as often as it takes. Each message ends with the time
     at which its state was made, in nanoseconds of the machine's monotonic clock.
     """
@@ -144,9 +144,10 @@ class Replay(EventStore):
         return watch
 
     def _state(self, index: int) -> State:
-        number, is_update = divmod(index, 2) if self.updates else (index, 0)
-        if is_update and number >= _LAG:
-            number -= _LAG
+        number, is_update = index, False
+        if self.updates:
+            block, at = divmod(index, 2 * _LAG)
+            number, is_update = block * _LAG + at % _LAG, at >= _LAG
         return State(self.standing + number, BASE_REVISION + 1 + index, 1 + is_update)
 
 

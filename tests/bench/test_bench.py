@@ -1,0 +1,86 @@
+"""The bench measures what it says: its cluster is a real stream, its papers are well-formed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from xml.etree import ElementTree
+
+from tests.bench.plots import Axis, plot, plots
+from tests.bench.replay import BASE_REVISION, Replay
+from tests.bench.report import table
+
+ENOUGH = 2000
+
+
+def stream(replay: Replay, start: int, end: int) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in replay.lines(start, end).splitlines()]
+
+
+def test_each_state_of_the_stream_has_a_revision_of_its_own_in_order() -> None:
+    replay = Replay(standing=0, length=ENOUGH, rate=0, updates=True)
+
+    states = [change["object"]["metadata"] for change in stream(replay, 0, ENOUGH)]
+
+    revisions = [int(state["resourceVersion"]) for state in states]
+    assert revisions == list(range(BASE_REVISION + 1, BASE_REVISION + 1 + ENOUGH))
+
+
+def test_an_update_is_of_an_event_that_was_added_before_and_only_once() -> None:
+    replay = Replay(standing=0, length=ENOUGH, rate=0, updates=True)
+    seen: dict[str, int] = {}
+
+    for change in stream(replay, 0, ENOUGH):
+        uid, times = change["object"]["metadata"]["uid"], change["object"]["count"]
+        assert times == seen.get(uid, 0) + 1
+        assert change["type"] == ("ADDED" if times == 1 else "MODIFIED")
+        seen[uid] = times
+
+    assert list(seen.values()).count(2) == ENOUGH // 2
+
+
+def test_the_stream_is_the_same_from_wherever_it_is_watched() -> None:
+    replay = Replay(standing=0, length=100, rate=0, updates=True)
+    whole = [change["object"]["metadata"] for change in stream(replay, 0, 100)]
+
+    assert [change["object"]["metadata"] for change in stream(replay, 40, 100)] == whole[40:]
+
+
+def test_pages_hold_each_standing_event_once() -> None:
+    replay = Replay(standing=ENOUGH, length=0, rate=0, updates=False)
+    uids: list[str] = []
+    after: str | None = ""
+
+    while after is not None:
+        page = replay.page(after=after, limit=300)
+        uids += [json.loads(item)["metadata"]["uid"] for item in page.items]
+        after = page.last
+
+    assert len(uids) == len(set(uids)) == ENOUGH
+
+
+def test_an_event_is_as_large_as_those_that_the_figures_are_about() -> None:
+    replay = Replay(standing=0, length=1, rate=0, updates=False)
+
+    assert 1150 <= len(replay.lines(0, 1)) <= 1300
+
+
+def test_a_plot_is_xml_with_a_line_for_each_series() -> None:
+    svg = plot(
+        "<memory> & time",
+        Axis("events", 0, 10),
+        Axis("MiB", 1, 100, is_log=True),
+        {"a": [(0, 1), (10, 100)], "b": [(5, 10)]},
+    )
+
+    lines = ElementTree.fromstring(svg).findall("{http://www.w3.org/2000/svg}polyline")
+
+    assert len(lines) == 2
+    assert [point.split(",")[0] for point in lines[0].attrib["points"].split()] == ["70.0", "620.0"]
+
+
+def test_results_of_a_single_scenario_make_a_table_and_no_plot() -> None:
+    results = {"idle": {"core": 0.001, "switches": 1.0, "start_cpu": 0.5, "memory": 2**20}}
+
+    assert "0.100%" in table(results)
+    assert not plots(results)
