@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.accounting import usage
+from tests.bench.__main__ import compile_bytecode
 from tests.bench.sidecar import new_sidecar
 from tests.e2e.direct import stored
 from tests.e2e.parts import ApiServer, Etcd, ProgramError, Watcher, find
@@ -35,6 +36,7 @@ class Cost(NamedTuple):
 
 def main() -> None:
     """Lists, catches up with and streams so many events, and prints what each took."""
+    compile_bytecode()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         etcd = Etcd(directory / "etcd", binary=_path("etcd"))
