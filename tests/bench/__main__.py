@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -13,11 +12,10 @@ from pathlib import Path
 
 from eventrouter import __version__
 from eventrouter.demo.sidecar import find_fluent_bit
-from tests.bench.accounting import machine
+from tests.bench.accounting import compile_bytecode, machine
 from tests.bench.plots import plots
 from tests.bench.report import table
 from tests.bench.scenarios import SCENARIOS
-from tests.e2e.parts.watcher import ROOT
 
 
 def main() -> None:
@@ -74,18 +72,6 @@ def measure(names: list[str], scale: float) -> dict[str, object]:
         results[name] = scenario(scale)
         say(f"  done in {time.monotonic() - began:.0f} s")
     return results
-
-
-def compile_bytecode() -> None:
-    """Have the bytecode of all that is imported, as the image has it: without, a start takes twice
-    the CPU and 5 MiB more.
-    """
-    for imports in ("eventrouter.app", "kubernetes.client.api.core_v1_api, kubernetes.watch"):
-        subprocess.run(
-            [sys.executable, "-c", f"import {imports}"],
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(ROOT)},
-            check=True,
-        )
 
 
 def _version(program: str) -> str:

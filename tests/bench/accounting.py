@@ -1,11 +1,15 @@
-"""What a process has used, by the operating system's own accounts."""
+"""The machine: what a process has used, by the system's own accounts, and what it starts from."""
 
 from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.e2e.parts.watcher import ROOT
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _KIB = 1024
@@ -57,3 +61,15 @@ def machine() -> dict[str, str | int]:
         "kernel": platform.release(),
         "python": f"{platform.python_version()} ({platform.python_compiler()})",
     }
+
+
+def compile_bytecode() -> None:
+    """Have the bytecode of all that is imported, as the image has it: without, a start takes twice
+    the CPU and 5 MiB more.
+    """
+    for imports in ("eventrouter.app", "kubernetes.client.api.core_v1_api, kubernetes.watch"):
+        subprocess.run(
+            [sys.executable, "-c", f"import {imports}"],
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(ROOT)},
+            check=True,
+        )

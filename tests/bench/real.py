@@ -13,8 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench.accounting import usage
-from tests.bench.__main__ import compile_bytecode
+from tests.bench.accounting import compile_bytecode, usage
 from tests.bench.sidecar import new_sidecar
 from tests.e2e.direct import stored
 from tests.e2e.parts import ApiServer, Etcd, ProgramError, Watcher, find
