@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 # What one entry costs beside its bytes: the key (a UUID), the object's head, a share of the dict.
 _OVERHEAD_BYTES = 250
 
@@ -16,7 +18,8 @@ class OldStates:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._states: dict[str, bytes] = {}
+        # Not a plain dict: to find its first item it passes over all that were deleted before it.
+        self._states: OrderedDict[str, bytes] = OrderedDict()
         self.enabled = max_bytes > 0
         self.is_full = False  # whether one had to make room, since the last `clear`
 
@@ -47,8 +50,8 @@ class OldStates:
         self._bytes += len(state) + _OVERHEAD_BYTES
         while self._bytes > self._max_bytes:
             self.is_full = True
-            oldest = next(iter(self._states))
-            self._bytes -= len(self._states.pop(oldest)) + _OVERHEAD_BYTES
+            _, oldest = self._states.popitem(last=False)
+            self._bytes -= len(oldest) + _OVERHEAD_BYTES
 
     def clear(self) -> None:
         """Nothing is known any more: the next update of each event goes without its old state."""
