@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tests.e2e.ledger import Ledger
 from tests.e2e.load import Load
-from tests.e2e.oracle import Comparison, Expected, compare
+from tests.e2e.oracle import Comparison, Expected, compare, expected_documents
 from tests.e2e.parts import ApiServer, Elasticsearch, Etcd, FluentBit, Watcher, wait_until
 
 INDICES = "kube-events-*"
@@ -89,6 +89,16 @@ class Pipeline:
             if not result.lost:
                 return result
             time.sleep(1)
+
+    def all_shipped(self, listed_at: int) -> int:
+        """Wait until all that was written is in Elasticsearch; the revision that this goes up to.
+
+        Without the wait the last states may not have come as far as the watcher.
+        """
+        shipped = self.apiserver.client.newest_revision()
+        result = self.arrived(expected_documents(self.ledger, listed_at=listed_at), timeout=60)
+        assert not result.lost, result
+        return shipped
 
     def _compare(self, expected: Mapping[str, Expected]) -> Comparison:
         strangers = self.ledger.strangers(self.apiserver.client)

@@ -111,9 +111,9 @@ def test_a_compacted_checkpoint_costs_only_what_the_api_server_forgot(pipeline: 
     """
     listed_at = pipeline.start_following(standing=300)
     pipeline.load.run(200, deleted=0)
+    shipped = pipeline.all_shipped(listed_at)
     assert pipeline.watcher.stop() == 0
 
-    shipped = pipeline.apiserver.client.newest_revision()
     pipeline.load.run(300, deleted=0)
     pipeline.load.update_standing(100)
     compacted = pipeline.apiserver.client.newest_revision()
@@ -132,8 +132,7 @@ def test_a_compaction_during_a_frozen_watch_is_recovered_from(pipeline: Pipeline
     """The process slept (SIGSTOP) through writes, a compaction and the end of its connection."""
     listed_at = pipeline.start_following(standing=300)
     pipeline.load.run(100, deleted=0)
-    wait_until(pipeline.is_idle, timeout=30, what="everything delivered")
-    shipped = pipeline.apiserver.client.newest_revision()
+    shipped = pipeline.all_shipped(listed_at)
 
     pipeline.watcher.freeze()
     pipeline.load.run(300, deleted=0)
