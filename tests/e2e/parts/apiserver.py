@@ -81,6 +81,11 @@ class ApiServer(Program):
             what="the namespace default",
         )
 
+    def thaw(self) -> None:
+        """As for any program. What was idle for so long the server is about to close."""
+        super().thaw()
+        self.client.reconnect()
+
     def create_namespace(self, name: str) -> None:
         """A namespace; one that exists is fine."""
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}

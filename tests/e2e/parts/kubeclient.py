@@ -39,6 +39,10 @@ class KubeClient:
             retries=False,
         )
 
+    def reconnect(self) -> None:
+        """Let go of the connections that are idle."""
+        self._pool.clear()
+
     def request(
         self, method: str, path: str, body: Json | None = None, *, content_type: str = ""
     ) -> urllib3.BaseHTTPResponse:
