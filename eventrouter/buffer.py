@@ -16,7 +16,6 @@ from eventrouter.errors import ConfigError
 _MARKER = "eventrouter-buffer-id"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
-
 # A chunk file: 22 bytes of head, two that say how long its metadata is, the metadata, the content
 # (chunkio, cio_file_st.h). It grows by pages of zeros, and no content begins with a zero.
 _LENGTH_AT, _METADATA_AT = 22, 24

@@ -13,10 +13,7 @@ from eventrouter.errors import BadLine
 
 def parse_watch_event(line: bytes) -> tuple[str, dict[str, Any]]:
     """The type and the object of a watch line. Raises BadLine if it is no such thing."""
-    try:
-        event = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        event = _parse_leniently(line)
+    event = _parse(line)
     if type(event) is dict:
         kind, obj = event.get("type"), event.get("object")
         if type(kind) is str and type(obj) is dict:
@@ -26,18 +23,19 @@ def parse_watch_event(line: bytes) -> tuple[str, dict[str, Any]]:
 
 def parse_object(body: bytes) -> dict[str, Any]:
     """The JSON object of an answer. Raises BadLine if it is none."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        value = _parse_leniently(body)
+    value = _parse(body)
     if isinstance(value, dict):
         return value
     raise BadLine(f"the API server answered with no JSON object: {body[:80]!r}")
 
 
-def _parse_leniently(data: bytes) -> Any:
-    """What orjson refuses and JSON's grammar knows: lone surrogates, NaN, bad UTF-8."""
+def _parse(data: bytes) -> Any:
     try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        # What orjson refuses and JSON's grammar knows: lone surrogates, NaN, bad UTF-8.
         return json.loads(
             data.decode("utf-8", "replace"), parse_float=_finite, parse_constant=_finite
         )
