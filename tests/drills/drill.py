@@ -6,12 +6,11 @@ import json
 import math
 import os
 import random
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +19,7 @@ import urllib3
 from tests.drills.pair import Pair, PodWatcher
 from tests.drills.patient import PatientClient
 from tests.e2e.ledger import Ledger, State
-from tests.e2e.load import Load
+from tests.e2e.load import Load, Written, in_background
 from tests.e2e.oracle import Comparison, Expected, compare, event_time, expected_documents
 from tests.e2e.parts import ApiServer, Elasticsearch, Etcd, FluentBit, wait_until
 from tests.e2e.pipeline import INDICES
@@ -183,17 +182,9 @@ class Drill:
             what="the first list delivered, and a checkpoint",
         )
 
-    @contextmanager
-    def under_load(self, rate: float = RATE) -> Iterator[None]:
+    def under_load(self, rate: float = RATE) -> AbstractContextManager[Written]:
         """Create and update at this rate while the block runs; fails at its end if that failed."""
-        stop = threading.Event()
-        with ThreadPoolExecutor(1) as pool:
-            writing = pool.submit(self.load.keep_going, stop, rate=rate)
-            try:
-                yield
-            finally:
-                stop.set()
-        writing.result()
+        return in_background(partial(self.load.keep_going, rate=rate))
 
     def sleep(self, least: float, most: float | None = None) -> None:
         """Let the load go on for a while, of a random length if two are given."""

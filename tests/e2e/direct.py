@@ -11,23 +11,13 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 
 from tests.e2e.ledger import Event, Ledger
-from tests.e2e.load import core_event
+from tests.e2e.load import Written, core_event, in_background
 from tests.e2e.parts import Etcd, KubeClient
 
 _ROUND_SECONDS = 0.1
-
-
-@dataclass(slots=True)
-class Writing:
-    """What was done; known once it has ended."""
-
-    rate: float = 0.0
 
 
 def stored(rng: random.Random, name: str, message: str) -> tuple[str, bytes]:
@@ -39,17 +29,13 @@ def stored(rng: random.Random, name: str, message: str) -> tuple[str, bytes]:
     return key, json.dumps({"kind": "Event", "apiVersion": "v1", **event}).encode()
 
 
-@contextmanager
 def writing(
     etcd: Etcd, rng: random.Random, *, rate: float, message_size: int = 0
-) -> Iterator[Writing]:
+) -> AbstractContextManager[Written]:
     """New events at this rate while the block runs; slower if the machine is."""
-    result = Writing()
-    stop = threading.Event()
-    written = 0
 
-    def write() -> None:
-        nonlocal written
+    def write(stop: threading.Event) -> int:
+        written = 0
         began = time.monotonic()
         while not stop.is_set():
             due = int((time.monotonic() - began) * rate) - written
@@ -57,15 +43,9 @@ def writing(
             etcd.put_all([stored(rng, name, "x" * message_size) for name in names])
             written += due
             stop.wait(_ROUND_SECONDS)
-        result.rate = written / (time.monotonic() - began)
+        return written
 
-    with ThreadPoolExecutor(1) as pool:
-        done: Future[None] = pool.submit(write)
-        try:
-            yield result
-        finally:
-            stop.set()
-    done.result()
+    return in_background(write)
 
 
 def take_down(client: KubeClient, ledger: Ledger) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -32,6 +34,30 @@ _LABELS: tuple[dict[str, str], ...] = (
     {"app": "web"},
     {"app.kubernetes.io/name": "web", "app": "x", "team": "a.b"},
 )
+
+
+@dataclass(slots=True)
+class Written:
+    """What a load did; known once it has ended."""
+
+    rate: float = 0.0
+
+
+@contextmanager
+def in_background(work: Callable[[threading.Event], int]) -> Iterator[Written]:
+    """Let a load run beside the block. It is told to stop at the block's end, which fails if the
+    load has failed; it returns how many writes it made.
+    """
+    result = Written()
+    started = time.monotonic()
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(work, stop)
+        try:
+            yield result
+        finally:
+            stop.set()
+    result.rate = written.result() / (time.monotonic() - started)
 
 
 class Load:

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 from tests.e2e.ledger import Ledger
-from tests.e2e.load import Load
+from tests.e2e.load import Load, Written, in_background
 from tests.e2e.oracle import Comparison, Expected, compare, expected_documents
 from tests.e2e.parts import ApiServer, Elasticsearch, Etcd, FluentBit, Watcher, wait_until
 
 INDICES = "kube-events-*"
-
-
-@dataclass(slots=True)
-class Written:
-    """What a load did; known once it has ended."""
-
-    rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +41,14 @@ class Pipeline:
         wait_until(self.watcher.checkpoint_file.exists, timeout=30, what="the first checkpoint")
         return listed_at
 
-    @contextmanager
-    def load_running(self, *, rate: float, message_size: int = 0) -> Iterator[Written]:
+    def load_running(
+        self, *, rate: float, message_size: int = 0
+    ) -> AbstractContextManager[Written]:
         """Writes at this rate while the block runs, or as fast as the machine can.
 
         An error of the load fails the block's end.
         """
-        result = Written()
-        started = time.monotonic()
-        stop = threading.Event()
-        with ThreadPoolExecutor(1) as pool:
-            written: Future[int] = pool.submit(
-                self.load.keep_going, stop, rate=rate, message_size=message_size
-            )
-            try:
-                yield result
-            finally:
-                stop.set()
-        result.rate = written.result() / (time.monotonic() - started)
+        return in_background(partial(self.load.keep_going, rate=rate, message_size=message_size))
 
     def arrived(self, expected: Mapping[str, Expected], *, timeout: float) -> Comparison:
         """Wait until all that is required is there and nothing is under way, or for `timeout`
