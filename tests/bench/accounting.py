@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.e2e.parts.watcher import ROOT
+from tests.e2e.parts.module import ROOT
+from tests.e2e.parts.program import Program
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_KIB = 1024
 
 
 class Usage(NamedTuple):
@@ -23,29 +23,29 @@ class Usage(NamedTuple):
     peak: int
 
 
-def usage(pid: int) -> Usage:
-    """Read now. Raises OSError if the process is gone."""
-    process = Path(f"/proc/{pid}")
-    fields = (process / "stat").read_text().rpartition(")")[2].split()
-    status = _status(process / "status")
+def usage(program: Program) -> Usage:
+    """Read now. Raises OSError or ProgramError if the process is gone."""
+    fields = Path(f"/proc/{program.pid}/stat").read_text().rpartition(")")[2].split()
     return Usage(
         cpu=(int(fields[11]) + int(fields[12])) / _TICKS,
-        memory=status["VmRSS"] * _KIB,
-        peak=status["VmHWM"] * _KIB,
+        memory=program.memory_bytes(),
+        peak=program.peak_memory_bytes(),
     )
 
 
-def switches(pid: int) -> int:
-    """How often a thread that runs now went to sleep since it began."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return sum(_status(task / "status")["voluntary_ctxt_switches"] for task in tasks)
+def price(before: Usage, after: Usage, *, events: int) -> float:
+    """Microseconds of CPU an event, for so many of them in between."""
+    return (after.cpu - before.cpu) / events * 1e6
 
 
-def _status(path: Path) -> dict[str, int]:
-    """Those lines of a status file that are numbers."""
-    fields = (line.partition(":") for line in path.read_text().splitlines())
-    words = {name: value.split() for name, _, value in fields}
-    return {name: int(value[0]) for name, value in words.items() if value and value[0].isdecimal()}
+def switches(program: Program) -> int:
+    """How often a thread that runs now went to sleep since the process began."""
+    found = 0
+    for task in Path(f"/proc/{program.pid}/task").iterdir():
+        for line in (task / "status").read_text().splitlines():
+            if line.startswith("voluntary_ctxt_switches:"):
+                found += int(line.split()[1])
+    return found
 
 
 def machine() -> dict[str, str | int]:

@@ -9,17 +9,17 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench.accounting import compile_bytecode, usage
+from tests.bench.accounting import compile_bytecode, price, usage
 from tests.bench.sidecar import new_sidecar
 from tests.e2e.direct import stored
 from tests.e2e.parts import ApiServer, Etcd, ProgramError, Watcher, find
 
 EVENTS = 30_000
-_MICRO = 1e6
 
 
 class Cost(NamedTuple):
@@ -63,32 +63,30 @@ def main() -> None:
             message = "Readiness probe failed: " + "x" * 100
             etcd.put_all([stored(rng, f"{name}-{number}", message) for number in range(EVENTS)])
 
-        def measured(already: int, work: str) -> Cost:
-            before = [usage(program.pid) for program in programs]
+        def measured(total: int, work: Callable[[], None] = lambda: None) -> Cost:
+            before = [usage(program) for program in programs]
             began = time.monotonic()
-            if work == "stream":
-                write("stream")
-            while _acked(watcher) < already + EVENTS:
+            work()
+            while watcher.acked() < total:
                 time.sleep(0.05)
             seconds = time.monotonic() - began
-            after = [usage(program.pid) for program in programs]
+            after = [usage(program) for program in programs]
             cpu = [
-                (late.cpu - early.cpu) / EVENTS * _MICRO
-                for early, late in zip(before, after, strict=True)
+                price(early, late, events=EVENTS) for early, late in zip(before, after, strict=True)
             ]
             return Cost._make([EVENTS / seconds, *cpu, after[0].peak])
 
         print("listed: they stand there when the watcher starts", file=sys.stderr)
         write("list")
         watcher.start(wait=False)
-        show("listed", measured(0, "list"))
+        show("listed", measured(EVENTS))
         print("caught up: they were written while it was away", file=sys.stderr)
         watcher.stop()
         write("away")
         watcher.start(wait=False)
-        show("caught up by watch", measured(0, "watch"))
+        show("caught up by watch", measured(EVENTS))
         print("streamed: one etcd connection writes as fast as it can", file=sys.stderr)
-        show("streamed while written", measured(EVENTS, "stream"))
+        show("streamed while written", measured(2 * EVENTS, lambda: write("stream")))
 
 
 def show(name: str, cost: Cost) -> None:
@@ -98,13 +96,6 @@ def show(name: str, cost: Cost) -> None:
         f" watcher's peak {cost.memory / 2**20:.1f} MiB",
         flush=True,
     )
-
-
-def _acked(watcher: Watcher) -> int:
-    try:
-        return int(watcher.metrics().total("eventrouter_events_acked_total"))
-    except RuntimeError:
-        return 0
 
 
 def _path(name: str) -> Path:

@@ -6,28 +6,23 @@ kubernetes.watch.Watch and fluent-logger's FluentSender, no acks, no checkpoint,
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 
-from tests.e2e.parts.program import Program
-from tests.e2e.parts.watcher import ROOT
+from tests.e2e.parts.module import Module
 
 
-class Reference(Program):
+class Reference(Module):
     """Ends by itself once it has sent `length` events."""
 
     name = "reference"
+    module = "tests.bench.reference"
 
     def __init__(self, directory: Path, *, kubeconfig: Path, port: int, length: int) -> None:
         super().__init__(directory)
         self._arguments = [str(kubeconfig), str(port), str(length)]
 
-    def command(self) -> list[str]:
-        return [sys.executable, "-m", "tests.bench.reference", *self._arguments]
-
-    def environment(self) -> Mapping[str, str]:
-        return {"PYTHONPATH": str(ROOT)}
+    def arguments(self) -> list[str]:
+        return self._arguments
 
     def is_ready(self) -> bool:
         return True

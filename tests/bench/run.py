@@ -11,14 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.bench.accounting import Usage, usage
+from tests.bench.accounting import Usage, price, usage
 from tests.bench.probe import Probe
 from tests.bench.sidecar import Sidecar, new_sidecar
 from tests.bench.source import Source
 from tests.e2e.parts.watcher import Watcher
 
 _SAMPLE_SECONDS = 0.1
-_MICRO = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ class Run:
         """Start the watcher; what it has used once it watches."""
         self.watcher.start()
         self.source.wait_for_watch()
-        return usage(self.watcher.pid)
+        return usage(self.watcher)
 
     def stream(self, *, undisturbed: float = 0, timeout: float = 900.0) -> Result:
         """Let the stream run, to the last ack. For so many seconds nobody looks: a reading of the
@@ -119,25 +118,17 @@ class Run:
         self.source.wait_for_watch()
         return result
 
-    def acked(self) -> int:
-        """Records acknowledged; 0 while the watcher doesn't answer yet."""
-        try:
-            metrics = self.watcher.metrics()
-        except RuntimeError:
-            return 0
-        return int(metrics.total("eventrouter_events_acked_total"))
-
     @contextmanager
     def measured(self, count: int, *, timeout: float) -> Iterator[Result]:
         """Measure from here until `count` more records are acknowledged."""
         result = Result(count, 0, 0, 0, 0, 0)
-        pids = [program.pid for program in (self.watcher, self.sidecar, self.source)]
-        already = self.acked()
-        began, before = time.monotonic(), [usage(pid) for pid in pids]
+        programs = (self.watcher, self.sidecar, self.source)
+        already = self.watcher.acked()
+        began, before = time.monotonic(), [usage(program) for program in programs]
         yield result
         while True:
-            now = usage(self.watcher.pid)
-            acked = self.acked() - already
+            now = usage(self.watcher)
+            acked = self.watcher.acked() - already
             seconds = time.monotonic() - began
             result.samples.append(Sample(seconds, acked, now.cpu - before[0].cpu, now.memory))
             if acked >= count:
@@ -145,10 +136,9 @@ class Run:
             if seconds > timeout or not self.watcher.is_running:
                 raise TimeoutError(f"{acked} of {count} acked{self.watcher.log_tail()}")
             time.sleep(_SAMPLE_SECONDS)
-        after = [usage(pid) for pid in pids]
+        after = [usage(program) for program in programs]
         result.seconds = time.monotonic() - began
         result.cpu, result.sidecar_cpu, result.source_cpu = (
-            (late.cpu - early.cpu) / count * _MICRO
-            for early, late in zip(before, after, strict=True)
+            price(early, late, events=count) for early, late in zip(before, after, strict=True)
         )
         result.peak = after[0].peak

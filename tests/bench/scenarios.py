@@ -15,7 +15,7 @@ from typing import Any
 from eventrouter import forward
 from eventrouter.parsing import parse_watch_event
 from eventrouter.record import Shaper
-from tests.bench.accounting import switches, usage
+from tests.bench.accounting import price, switches, usage
 from tests.bench.reference import Reference
 from tests.bench.replay import Replay
 from tests.bench.run import Result, Run
@@ -26,7 +26,6 @@ from tests.e2e.parts.program import ProgramError
 Figures = dict[str, Any]
 
 OFFERED = (100, 1_000, 5_000, 10_000, 20_000, 40_000, 80_000)
-_MICRO = 1e6
 _FRAME_EVENTS = 250
 _WINDOW = 4
 _IDLE_SECONDS = 20
@@ -55,7 +54,7 @@ def first_list(scale: float) -> Figures:
 
 def memory(scale: float) -> Figures:
     """A million events listed, then a million streamed, half of them updates; beside ten thousand
-    of each. Memory over time, and CPU for the first tenth of each and for all of it."""
+    of each. Memory and CPU over time."""
     count, few = int(1_000_000 * scale), int(10_000 * scale)
     with Run(standing=few, length=few, updates=True) as run:
         run.listed(few)
@@ -95,9 +94,9 @@ def idle(scale: float) -> Figures:
     with Run() as run:
         started = run.start()
         time.sleep(2)
-        before, slept = usage(run.watcher.pid), switches(run.watcher.pid)
+        before, slept = usage(run.watcher), switches(run.watcher)
         time.sleep(seconds)
-        after, slept = usage(run.watcher.pid), switches(run.watcher.pid) - slept
+        after, slept = usage(run.watcher), switches(run.watcher) - slept
     return {
         "start_cpu": started.cpu,
         "memory": after.memory,
@@ -108,17 +107,17 @@ def idle(scale: float) -> Figures:
 
 def backpressure(scale: float) -> Figures:
     """A sidecar that takes 1,000 events a second against 50,000; then it takes all."""
-    length = int(400_000 * scale)
+    length = max(100_000, int(400_000 * scale))  # more than it takes while it is slow
     with Run(length=length, rate=50_000, probe=True, most_a_second=1_000) as run:
         run.start()
         run.source.begin()
         time.sleep(30)
-        slow = run.acked() / 30
+        slow = run.watcher.acked() / 30
         metrics = run.watcher.metrics()
-        held = usage(run.watcher.pid).memory
+        held = usage(run.watcher).memory
         assert run.probe is not None
         run.probe.most_a_second = 0
-        with run.measured(length - run.acked(), timeout=300) as rest:
+        with run.measured(length - run.watcher.acked(), timeout=300) as rest:
             pass
         return {
             "slow_rate": slow,
@@ -126,7 +125,7 @@ def backpressure(scale: float) -> Figures:
             "watches_closed": int(metrics.total("eventrouter_watch_total", result="queue_full")),
             "memory": held,
             "peak": rest.peak,
-            "acked": run.acked(),
+            "acked": run.watcher.acked(),
             "written": length,
         }
 
@@ -147,12 +146,12 @@ def reference(scale: float) -> Figures:
         )
         stack.enter_context(router)
         source.wait_for_watch()
-        started = last = usage(router.pid)
+        started = last = usage(router)
         began = time.monotonic()
         source.begin()
         while router.is_running:
-            with suppress(OSError, KeyError):  # it may have ended just now
-                last = usage(router.pid)
+            with suppress(OSError, ProgramError):  # it may have ended just now
+                last = usage(router)
             time.sleep(0.02)
         seconds = time.monotonic() - began
         if router.exit_code:
@@ -160,7 +159,7 @@ def reference(scale: float) -> Figures:
     return {
         "events": length,
         "rate": length / seconds,
-        "cpu": (last.cpu - started.cpu) / length * _MICRO,
+        "cpu": price(started, last, events=length),
         "start_cpu": started.cpu,
         "memory": started.memory,
         "peak": last.peak,
@@ -185,7 +184,7 @@ def ceiling(scale: float) -> Figures:
         stack.enter_context(sidecar)
         link = socket.create_connection(("127.0.0.1", sidecar.forward_port))
         stack.enter_context(link)
-        before, began = usage(sidecar.pid), time.monotonic()
+        before, began = usage(sidecar), time.monotonic()
         while sent < 200_000 * scale:
             link.sendall(frames[sent // _FRAME_EVENTS % len(frames)])
             sent += _FRAME_EVENTS
@@ -195,8 +194,8 @@ def ceiling(scale: float) -> Figures:
         while in_flight:
             in_flight -= len(reader.feed(link.recv(65536)))
         seconds = time.monotonic() - began
-        cpu = usage(sidecar.pid).cpu - before.cpu
-    return {"rate": sent / seconds, "sidecar_cpu": cpu / sent * _MICRO, "bytes": len(entries[0])}
+        cost = price(before, usage(sidecar), events=sent)
+    return {"rate": sent / seconds, "sidecar_cpu": cost, "bytes": len(entries[0])}
 
 
 SCENARIOS: dict[str, Callable[[float], Any]] = {

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from eventrouter.demo.receiver import Receiver
 from eventrouter.demo.sidecar import find_fluent_bit
 from tests.e2e.parts.fluentbit import FluentBit
-from tests.e2e.parts.program import Program, accepts, free_port
-from tests.e2e.parts.watcher import ROOT
+from tests.e2e.parts.module import ROOT, Module
+from tests.e2e.parts.program import accepts, free_port
 
 
-class StandIn(Program):
+class StandIn(Module):
     """The demo's receiver as a process of its own, where there is no Fluent Bit."""
 
     name = "receiver"
+    module = "tests.bench.sidecar"
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
@@ -29,11 +28,8 @@ class StandIn(Program):
     def forward_url(self) -> str:
         return f"tcp://127.0.0.1:{self.forward_port}"
 
-    def command(self) -> list[str]:
-        return [sys.executable, "-m", "tests.bench.sidecar", str(self.forward_port)]
-
-    def environment(self) -> Mapping[str, str]:
-        return {"PYTHONPATH": str(ROOT)}
+    def arguments(self) -> list[str]:
+        return [str(self.forward_port)]
 
     def is_ready(self) -> bool:
         return accepts(self.forward_port)

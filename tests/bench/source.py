@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from eventrouter.demo.apiserver import ApiServer
 from tests.bench.replay import Replay
-from tests.e2e.parts.program import Program, wait_until
-from tests.e2e.parts.watcher import ROOT
+from tests.e2e.parts.module import Module
+from tests.e2e.parts.program import wait_until
 
 
-class Source(Program):
+class Source(Module):
     """Serves `standing` events and a stream of `length` states; see Replay."""
 
     name = "source"
+    module = "tests.bench.source"
 
     def __init__(
         self,
@@ -35,12 +34,8 @@ class Source(Program):
         if updates:
             self._arguments.append("--updates")
 
-    def command(self) -> list[str]:
-        kubeconfig = f"--kubeconfig={self.kubeconfig}"
-        return [sys.executable, "-m", "tests.bench.source", kubeconfig, *self._arguments]
-
-    def environment(self) -> Mapping[str, str]:
-        return {"PYTHONPATH": str(ROOT)}
+    def arguments(self) -> list[str]:
+        return [f"--kubeconfig={self.kubeconfig}", *self._arguments]
 
     def is_ready(self) -> bool:
         return self.kubeconfig.exists()

@@ -75,11 +75,15 @@ class Relay:
             with self._lock:
                 self._open |= {near, far}
             for source, sink, pass_on in (
-                (near, far, far.sendall),
+                (near, far, self.asking(far)),
                 (far, near, self.answering(near)),
             ):
                 arguments = (source, sink, pass_on)
                 threading.Thread(target=self._pump, args=arguments, daemon=True).start()
+
+    def asking(self, server: socket.socket) -> Callable[[bytes], None]:
+        """How requests get to the server of one connection. May raise OSError to end it."""
+        return server.sendall
 
     def answering(self, client: socket.socket) -> Callable[[bytes], None]:
         """How answers get to the client of one connection. May raise OSError to end it."""

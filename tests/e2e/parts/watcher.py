@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.parts.program import Program, free_port
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.e2e.parts.module import Module
+from tests.e2e.parts.program import free_port
 
 
 class Metrics:
@@ -32,10 +29,11 @@ class Metrics:
         )
 
 
-class Watcher(Program):
+class Watcher(Module):
     """`eventrouter run` from this checkout. After `kill`, `start` resumes at its checkpoint."""
 
     name = "watcher"
+    module = "eventrouter"
     ready_seconds = 60.0
     stop_seconds = 60.0
 
@@ -59,9 +57,9 @@ class Watcher(Program):
         self._port = free_port()
         self._http = urllib3.PoolManager(retries=False, timeout=10.0)
 
-    def command(self) -> list[str]:
+    def arguments(self) -> list[str]:
         return [
-            *(sys.executable, "-m", "eventrouter", "run"),
+            "run",
             *("--kubeconfig", str(self._kubeconfig)),
             *("--forward", self._forward),
             *("--checkpoint", self._checkpoint),
@@ -70,10 +68,6 @@ class Watcher(Program):
             *("--log-format", "json"),
             *self.options,
         ]
-
-    def environment(self) -> Mapping[str, str]:
-        # The checkout, whether or not something of that name is installed.
-        return {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
 
     def is_ready(self) -> bool:
         return self.readyz()[0] == 200
@@ -92,6 +86,13 @@ class Watcher(Program):
         if status != 200:
             raise RuntimeError(f"/metrics answered {status}: {text}")
         return Metrics(text)
+
+    def acked(self) -> int:
+        """Records acknowledged since it began; 0 while it doesn't answer yet."""
+        try:
+            return int(self.metrics().total("eventrouter_events_acked_total"))
+        except RuntimeError:
+            return 0
 
     def _get(self, path: str) -> tuple[int, str]:
         try:
