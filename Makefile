@@ -117,11 +117,14 @@ format: $(VENV)/.dev  ## let ruff repair and format what it can
 e2e: $(VENV)/.dev  ## the end-to-end suite, on real programs; builds those that it can
 	@$(BIN)/python -m tests.e2e.parts
 	@$(BIN)/python -m tests.chart.programs
-	@$(BIN)/python -m pytest -m e2e tests/e2e tests/chart tests/drills $(ARGS)
+	@failed=0; \
+	$(BIN)/python -m pytest -m e2e tests/e2e tests/chart $(ARGS) || failed=1; \
+	$(RUN_DRILLS) $(ARGS) || failed=1; \
+	exit $$failed
 
 drills: $(VENV)/.dev  ## faults of every kind, and a table of what they cost; DRILLS=long for hours
 	@$(BIN)/python -m tests.e2e.parts
-	@$(BIN)/python -m pytest -m e2e tests/drills $(ARGS)
+	@$(RUN_DRILLS) $(ARGS)
 
 bench: $(VENV)/.dev  ## what it costs, some minutes on a quiet machine; ARGS="--only stream"
 	@$(BIN)/python -m tests.bench $(ARGS)
@@ -143,6 +146,10 @@ clean:  ## remove .venv, caches and builds
 # For every Python from 3.11 on and every platform.
 LOCK = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --custom-compile-command "make lock"
+
+# Two at a time, each with programs of its own: most of a drill is waiting.
+RUN_DRILLS = $(BIN)/python -m pytest -m e2e tests/drills -n 2 --dist loadfile \
+	--no-loadscope-reorder
 
 # `on` and `off` are what Fluent Bit's documentation uses. A chart's templates are not yet YAML.
 YAMLLINT := {extends: default, ignore: [.venv/, .venv-lock/, "charts/*/templates/"], rules: { \

@@ -8,6 +8,7 @@ document by document. DRILLS=long runs them at their full figures.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,10 @@ from tests.e2e.load import NAMESPACES
 from tests.e2e.parts import ApiServer, Elasticsearch, Etcd, Program
 from tests.e2e.pipeline import INDICES
 
-_ROWS = pytest.StashKey[list[Row]]()
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The soak is by far the longest: begun first, two workers end at about the same time."""
+    items.sort(key=lambda item: item.path.name != "test_soak.py")
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +82,8 @@ def drill(
     yield drill
     drill.close()
     if drill.row is not None:
-        request.config.stash.setdefault(_ROWS, []).append(drill.row)
+        # Goes with the test's report, also from a worker to the process that prints the table.
+        request.node.user_properties.append(("drill", asdict(drill.row)))
 
 
 def _have_up(server: Program) -> None:
@@ -89,11 +94,16 @@ def _have_up(server: Program) -> None:
         server.start()
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The table."""
-    rows = config.stash.get(_ROWS, [])
+    rows = [
+        Row(**value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "teardown"
+        for name, value in report.user_properties
+        if name == "drill"
+    ]
     if rows:
         terminalreporter.section("drills")
         terminalreporter.line(Row.head())

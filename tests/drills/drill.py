@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import urllib3
 
+from tests.drills.compaction import Compaction
 from tests.drills.pair import Pair, PodWatcher
 from tests.drills.patient import PatientClient
 from tests.e2e.ledger import Ledger, State
@@ -26,6 +27,8 @@ from tests.e2e.pipeline import INDICES
 
 CONFIG = Path(__file__).parents[2] / "fluent" / "fluent-bit.yaml"
 RATE = 50.0
+# kube-apiserver's own is 300 s.
+COMPACTION_SECONDS = 30.0
 _PAGE = 500
 
 T = TypeVar("T")
@@ -94,6 +97,9 @@ class Drill:
         )
         self.client = client
         self.load = Load(client, self.ledger, seed=seed)
+        self.compaction = Compaction(
+            etcd, interval=figure(COMPACTION_SECONDS, long=300.0), rng=self.random
+        )
         self.listed_at = 0
         self.gaps: dict[int, int] = {}
         self.blurs: list[tuple[int, int]] = []
@@ -163,6 +169,10 @@ class Drill:
         """
         checkpoint = json.loads(self._checkpoint.read_text())
         return bool(checkpoint["delivered"] == checkpoint["acked"])
+
+    def delivered(self) -> int:
+        """The position that a pair with a new buffer goes on from, by that file."""
+        return int(json.loads(self._checkpoint.read_text())["delivered"][""])
 
     def follow(self, pair: Pair, *, until_idle: bool = True) -> None:
         """Start the pair on a few events, and wait until it has a place to come back to.
@@ -260,6 +270,7 @@ class Drill:
 
     def close(self) -> None:
         """Kill what is still running."""
+        self.compaction.end()
         for pair in self._pairs:
             pair.kill()
 

@@ -83,9 +83,9 @@ def test_optional_sink_dead_all_the_time(disk: SmallDisk, drill: Drill, tmp_path
             what="more than the disk holds",
         )
         drill.recover()
-    drill.reckon(when_idle=False)
     counted = dropped(pair, "dead")
     drill.note = f"the dead sink dropped {counted:.0f}"
+    drill.reckon(when_idle=False)
     assert counted > 0
     assert dropped(pair, "elasticsearch") == 0
 

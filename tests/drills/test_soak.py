@@ -13,10 +13,10 @@ from tests.drills.relay import Relay
 
 pytestmark = pytest.mark.e2e
 
-SECONDS = figure(120, long=3600)
+SECONDS = figure(300, long=3600)
 RATE = figure(100, long=200)
-FAULT_EVERY = figure(17, long=60)
-WARM_UP = figure(40, long=600)
+FAULT_EVERY = figure(20, long=60)
+WARM_UP = figure(60, long=600)
 MIB = 2**20
 
 
