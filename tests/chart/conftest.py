@@ -1,13 +1,18 @@
-"""The real cluster that tests of the chart share."""
+"""What tests of the chart share: a real cluster, and the real sidecar as the chart sets it up."""
 
 from __future__ import annotations
 
+import subprocess
+from contextlib import ExitStack
+
 import pytest
 
-from tests.e2e.parts import ApiServer, Etcd, find
+from tests.chart.chart import env_of, pod_of, render, sidecar_of, write_config
+from tests.e2e.parts import ApiServer, Etcd, FluentBit, find
 
 NAMESPACES = ("logging", "observability", "team-a", "team-b")
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+CERTIFICATES = "/etc/eventrouter/tls/"
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +40,73 @@ def cluster(tmp_path_factory):
         priority = {"metadata": {"name": "high"}, "value": 1000}
         server.client.call("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", priority)
         yield server
+
+
+@pytest.fixture(scope="session")
+def fluent_bit():
+    """The real program."""
+    part = find("fluent-bit")
+    if part.path is None:
+        pytest.skip(f"REAL PARTS MISSING: fluent-bit: {part.remedy}")
+    return part.path
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """One file with a server's key and its certificate, which is its own CA."""
+    openssl = find("openssl")
+    if openssl.path is None:
+        pytest.skip(f"REAL PARTS MISSING: openssl: {openssl.remedy}")
+    folder = tmp_path_factory.mktemp("certificate")
+    command = (
+        "req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=sink -keyout key -out certificate"
+        " -addext subjectAltName=IP:127.0.0.1"
+    )
+    subprocess.run([openssl.path, *command.split()], cwd=folder, check=True, capture_output=True)
+    path = folder / "key-and-certificate"
+    path.write_text((folder / "key").read_text() + (folder / "certificate").read_text())
+    return path
+
+
+@pytest.fixture
+def start_sidecar(fluent_bit, tmp_path):
+    """Starts Fluent Bit with the chart's config and variables; only buffer and certificates are
+    somewhere else. `secrets` are the cluster's, by name: what each key holds.
+    """
+    with ExitStack() as started:
+
+        def start(values, *, secrets=None):
+            objects = render(values=values)
+            folder = tmp_path / "sidecar"
+            folder.mkdir()
+            config = write_config(objects, folder)
+            mounted = _mount_certificates(objects, folder, secrets)
+            config.write_text(config.read_text().replace(CERTIFICATES, f"{mounted}/"))
+            variables = {
+                name: value
+                if isinstance(value, str)
+                else secrets[value["secretKeyRef"]["name"]][value["secretKeyRef"]["key"]]
+                for name, value in env_of(sidecar_of(objects)).items()
+            }
+            sidecar = FluentBit(
+                folder,
+                binary=fluent_bit,
+                config=config,
+                variables={**variables, "BUFFER_PATH": str(folder / "buffer")},
+            )
+            return started.enter_context(sidecar)
+
+        yield start
+
+
+def _mount_certificates(objects, folder, secrets):
+    """The volumes with certificates, as the kubelet would mount them."""
+    volumes = {volume["name"]: volume for volume in pod_of(objects)["volumes"]}
+    for mount in sidecar_of(objects)["volumeMounts"]:
+        if mount["mountPath"].startswith(CERTIFICATES):
+            secret = volumes[mount["name"]]["secret"]
+            target = folder / "tls" / mount["mountPath"].removeprefix(CERTIFICATES)
+            target.mkdir(parents=True)
+            for item in secret["items"]:
+                (target / item["path"]).write_text(secrets[secret["secretName"]][item["key"]])
+    return folder / "tls"

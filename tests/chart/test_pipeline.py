@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from tests.chart.chart import CHART, ROOT, env_of, helm, render, sidecar_of, write_config
-from tests.e2e.parts import ApiRefused, Elasticsearch, FluentBit, Watcher, find, wait_until
+from tests.chart.chart import CHART, ROOT, helm
+from tests.e2e.parts import ApiRefused, Elasticsearch, Watcher, find, wait_until
 from tests.e2e.parts.catalog import jdk
 
 pytestmark = pytest.mark.e2e
@@ -105,23 +105,9 @@ def kubeconfig_of(cluster, account, folder):
 
 
 @pytest.fixture
-def sidecar(elasticsearch, tmp_path):
-    """Fluent Bit with the chart's config and variables; only the buffer is somewhere else."""
-    fluent_bit = find("fluent-bit")
-    if fluent_bit.path is None:
-        pytest.skip(f"REAL PARTS MISSING: fluent-bit: {fluent_bit.remedy}")
+def sidecar(elasticsearch, start_sidecar):
     host = {"host": "127.0.0.1", "port": elasticsearch.port, "tls": {"enabled": False}}
-    objects = render(values={"outputs": {"elasticsearch": host}})
-    config = tmp_path / "config"
-    config.mkdir()
-    variables = env_of(sidecar_of(objects))
-    with FluentBit(
-        tmp_path / "fluent-bit",
-        binary=fluent_bit.path,
-        config=write_config(objects, config),
-        variables={**variables, "BUFFER_PATH": str(tmp_path / "fluent-bit" / "buffer")},
-    ) as running:
-        yield running
+    return start_sidecar({"outputs": {"elasticsearch": host}})
 
 
 def test_every_odd_event_gets_from_the_api_into_elasticsearch(

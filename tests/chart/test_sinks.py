@@ -1,0 +1,299 @@
+"""Typed outputs of the chart at work, also on receivers that refuse at first or die."""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import threading
+from collections import defaultdict
+from decimal import Decimal
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from eventrouter import forward
+from eventrouter.link import Address, Link
+from eventrouter.record import Shaper
+from tests.e2e.parts import FluentBit, wait_until
+from tests.unit.material import make_event, unpack
+
+pytestmark = pytest.mark.e2e
+
+SECONDS = 60.0
+LOGIN = {
+    "username": "router",
+    "password": 'p:a-s"w%ör$d',
+    "token": "e30.e30.t0k3n-_=",
+    "sharedKey": "shared #1",
+}
+AGGREGATOR = """
+service:
+  flush: 0.2
+  log_level: warn
+  http_server: on
+  http_listen: 127.0.0.1
+  http_port: ${HTTP_PORT}
+  health_check: on
+pipeline:
+  inputs:
+    - name: forward
+      listen: 127.0.0.1
+      port: ${FORWARD_PORT}
+      shared_key: ${KEY}
+      security.users: ${USER} ${PASSWORD}
+      self_hostname: aggregator
+      tls: on
+      tls.crt_file: ${CERTIFICATE}
+      tls.key_file: ${CERTIFICATE}
+  outputs:
+    - {name: file, match: "*", file: "${RECEIVED}"}
+"""
+
+
+class Entry(NamedTuple):
+    """What the watcher hands over for one event."""
+
+    id: str
+    tag: str
+    nanoseconds: int
+    record: dict[str, Any]
+
+
+class Request(NamedTuple):
+    """One request to a sink, and the status that it got."""
+
+    status: int
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Sink:
+    """An HTTP server that refuses the first requests. What it refuses, it has not taken."""
+
+    def __init__(self, *refusals: int, then: int, certificate: Path | None = None) -> None:
+        self._refusals = list(refusals)
+        self._then = then
+        self.requests: list[Request] = []
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.port = int(self._server.server_address[1])
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def taken(self) -> list[Request]:
+        return [request for request in self.requests if request.status == self._then]
+
+    def answer(self, path: str, headers: dict[str, str], body: bytes) -> int:
+        """Its status."""
+        with self._lock:
+            status = self._refusals.pop(0) if self._refusals else self._then
+            self.requests.append(Request(status, path, headers, body))
+        return status
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        sink = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                self.send_response(sink.answer(self.path, headers, body))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+
+@pytest.fixture
+def secrets(certificate):
+    """The cluster's Secrets."""
+    ca = certificate.read_text().partition("-----END PRIVATE KEY-----\n")[2]
+    return {"login": LOGIN, "certificates": {"ca.crt": ca}}
+
+
+@pytest.fixture
+def aggregator(fluent_bit, certificate, tmp_path):
+    """A Fluent Bit that others pass their events on to; it writes them into the file `received`."""
+    config = tmp_path / "aggregator.yaml"
+    config.write_text(AGGREGATOR)
+    variables = {
+        "KEY": LOGIN["sharedKey"],
+        "USER": LOGIN["username"],
+        "PASSWORD": LOGIN["password"],
+        "CERTIFICATE": str(certificate),
+        "RECEIVED": str(tmp_path / "received"),
+    }
+    folder = tmp_path / "aggregator"
+    with FluentBit(folder, binary=fluent_bit, config=config, variables=variables) as running:
+        yield running
+
+
+def send(sidecar, *, first: int = 0) -> list[Entry]:
+    """Some events by the watcher's own protocol, each kind in a frame, all acknowledged."""
+    odd: list[dict[str, Any]] = [
+        {"type": "Normal", "message": "日本語 \u2028 😀 \x00 \\ \"'"},
+        {"type": "Normal", "message": "x" * 40_000},
+        {"type": "Warning", "lastTimestamp": "2026-03-04T05:06:07.123456Z"},
+        {"type": "Warning", "lastTimestamp": "2026-03-04T05:06:07Z"},
+        {"type": "Strange"},
+    ]
+    frames: dict[str, list[bytes]] = defaultdict(list)
+    entries = []
+    for number, fields in enumerate(odd, first):
+        shaped = Shaper().shape(
+            make_event({"resourceVersion": str(number)}, **fields), "ADDED", None
+        )
+        time, record = unpack(shaped.entry)
+        tag = f"kube.events.{shaped.kind}"
+        frames[tag].append(shaped.entry)
+        seconds, nanoseconds = int.from_bytes(time.data[:4]), int.from_bytes(time.data[4:])
+        entries.append(Entry(record["id"], tag, seconds * 10**9 + nanoseconds, record))
+    link = Link.open(Address.parse(sidecar.forward_url))
+    try:
+        for tag, packed in frames.items():
+            link.send(forward.frame(tag, packed, chunk=tag))
+            link.await_ack(tag)
+    finally:
+        link.close()
+    return entries
+
+
+def wait_for_delivery(sidecar) -> None:
+    """Until no output has anything left to send."""
+    wait_until(lambda: not sidecar.chunk_files(), timeout=SECONDS, what="an empty buffer")
+
+
+def received_entries(path: Path) -> list[Entry]:
+    """What the aggregator has written, by id."""
+    entries = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        tag, _, entry = line.partition(": ")
+        time, record = json.loads(entry, parse_float=Decimal)
+        entries.append(Entry(record["id"], tag, int(time * 10**9), record))
+    return sorted(entries, key=lambda entry: entry.id)
+
+
+def unread_bytes(port: int) -> int:
+    """What the kernel holds of this port's connections until their program reads it."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(
+        int(received.rpartition(":")[2], 16)
+        for _, local, _, state, received, *_ in lines
+        if local.endswith(f":{port:04X}") and state == "01"
+    )
+
+
+def test_what_an_aggregator_did_not_acknowledge_before_its_end_is_sent_again(
+    aggregator, start_sidecar, secrets, tmp_path
+):
+    sink = {
+        "enabled": True,
+        "host": "127.0.0.1",
+        "port": aggregator.forward_port,
+        "auth": {
+            "existingSecret": "login",
+            "usernameKey": "username",
+            "passwordKey": "password",
+        },
+        "tls": {"enabled": True, "existingSecret": "certificates"},
+    }
+    received = partial(received_entries, tmp_path / "received")
+    sidecar = start_sidecar({"outputs": {"forward": sink}}, secrets=secrets)
+    sent = send(sidecar)
+    wait_until(lambda: received() == sent, timeout=SECONDS, what="the first events")
+
+    aggregator.freeze()
+    sent += send(sidecar, first=len(sent))
+    port = aggregator.forward_port
+    wait_until(lambda: unread_bytes(port) > 0, timeout=SECONDS, what="events on their way")
+    aggregator.kill()
+    aggregator.start()
+    wait_for_delivery(sidecar)
+    wait_until(lambda: len(received()) >= len(sent), timeout=SECONDS, what="their arrival")
+    assert received() == sent
+
+
+def test_what_an_http_server_refused_comes_again_with_login_and_headers(
+    start_sidecar, certificate, secrets
+):
+    with Sink(503, 503, then=200, certificate=certificate) as server:
+        sink = {
+            "enabled": True,
+            "host": "127.0.0.1",
+            "port": server.port,
+            "uri": "/events?source=kubernetes",
+            "headers": {"X-Tenant": "${TENANT}", "X-Team": "platform on call"},
+            "auth": {"existingSecret": "login"},
+            "tls": {"existingSecret": "certificates"},
+        }
+        variables = [{"name": "TENANT", "value": "a-tenant"}]
+        sidecar = start_sidecar(
+            {"outputs": {"http": sink}, "fluentBit": {"env": variables}}, secrets=secrets
+        )
+        sent = send(sidecar)
+        wait_for_delivery(sidecar)
+
+        assert [request.status for request in server.requests] == [503, 503, 200, 200, 200]
+        login = f"{LOGIN['username']}:{LOGIN['password']}".encode()
+        for request in server.requests:
+            assert request.path == "/events?source=kubernetes"
+            assert request.headers["authorization"] == f"Basic {base64.b64encode(login).decode()}"
+            assert request.headers["x-tenant"] == "a-tenant"
+            assert request.headers["x-team"] == "platform on call"
+        lines = [line for request in server.taken for line in request.body.split(b"\n") if line]
+        received = sorted(map(json.loads, lines), key=lambda record: record["id"])
+        assert received == [entry.record for entry in sent]
+
+
+def test_what_loki_refused_comes_again_with_labels_tenant_and_token(start_sidecar, secrets):
+    with Sink(500, 500, then=204) as loki:
+        sink = {
+            "enabled": True,
+            "host": "127.0.0.1",
+            "port": loki.port,
+            "tenantId": "a-tenant",
+            "auth": {"existingSecret": "login", "tokenKey": "token"},
+        }
+        sidecar = start_sidecar({"outputs": {"loki": sink}}, secrets=secrets)
+        sent = send(sidecar)
+        wait_for_delivery(sidecar)
+
+        assert [request.status for request in loki.requests] == [500, 500, 204, 204, 204]
+        for request in loki.requests:
+            assert request.path == "/loki/api/v1/push"
+            assert request.headers["authorization"] == f"Bearer {LOGIN['token']}"
+            assert request.headers["x-scope-orgid"] == "a-tenant"
+        received = [
+            (int(nanoseconds), json.loads(line), stream["stream"])
+            for request in loki.taken
+            for stream in json.loads(request.body)["streams"]
+            for nanoseconds, line in stream["values"]
+        ]
+        expected = []
+        for entry in sent:
+            # What is a label, Fluent Bit takes out of the line.
+            labels = {"job": "eventrouter", "type": entry.record["event"].pop("type")}
+            expected.append((entry.nanoseconds, entry.record, labels))
+        assert sorted(received, key=lambda entry: entry[1]["id"]) == expected
