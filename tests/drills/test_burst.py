@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.drills.cgroup import memory_limited
-from tests.drills.drill import Drill, figure
+from tests.drills.drill import Drill
 from tests.e2e.direct import stored, take_down
 from tests.e2e.parts import wait_until
 
 pytestmark = pytest.mark.e2e
 
-EVENTS = figure(50_000, long=500_000)
+EVENTS = 50_000
 MIB = 2**20
 LIMIT_BYTES = 96 * MIB
 
@@ -42,7 +42,7 @@ def test_burst_through_a_small_memory(cgroup: Path | None, drill: Drill) -> None
     pair.watcher.start(wait=False)
     wait_until(pair.watcher.is_ready, timeout=60, what="a ready watcher")
     pid = pair.watcher.pid
-    drill.recover(timeout=figure(180, long=1800))
+    drill.recover()
     peak = pair.watcher.peak_memory_bytes()
     place = f"in a cgroup of {LIMIT_BYTES // MIB}" if cgroup else "no cgroup: its limit not tried,"
     drill.note = f"peak {peak / MIB:.0f} MiB {place}"

@@ -18,7 +18,7 @@ def test_rubbish_on_both_links(drill: Drill) -> None:
     """Watches cut and damaged anywhere, errors of every code, bookmarks where none belong; acks
     split at every byte, late, doubled, wrong, lost, and answers that are none.
     """
-    times = figure(1, long=20)
+    times = figure(1, long=5)
     with (
         RubbishApi(drill.apiserver, seed=SEED, times=times) as api,
         RubbishAcks(free_port(), seed=SEED, times=times) as acks,
