@@ -14,6 +14,7 @@ from typing import Any
 # uses four (metadata.ownerReferences).
 MAX_DEPTH = 16
 
+_SCALARS = frozenset((str, int, float, bool, type(None)))
 _INTEGERS = range(-(2**63), 2**64)
 # What a shortened container keeps: more than an Event has fields, and at the least of
 # KEPT_CHARACTERS no shortened Event is over 2 MB.
@@ -28,12 +29,9 @@ def is_deep(event: dict[str, Any]) -> bool:
     within the event is rare.
     """
     for outer in event.values():
-        if type(outer) is str:
-            continue
         if type(outer) is dict:
-            for inner in outer.values():
-                if type(inner) is dict or type(inner) is list:
-                    return _is_deep(event)
+            if not _SCALARS.issuperset(map(type, outer.values())):
+                return _is_deep(event)
         elif type(outer) is list:
             return _is_deep(event)
     return False
