@@ -188,11 +188,14 @@ def _newest(managed_fields: object) -> int:
     return max((time for time in times if time is not None), default=0)
 
 
-@lru_cache(maxsize=4096)
 def _nanoseconds(text: str) -> int | None:
     """An RFC 3339 time in nanoseconds since 1970; None if it is none, or none that can be sent."""
-    if len(text) > _MAX_TIME_CHARACTERS:  # the cache keeps the texts
-        return None
+    # The cache keeps the texts, so no long ones may come to it.
+    return _parsed(text) if len(text) <= _MAX_TIME_CHARACTERS else None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> int | None:
     try:
         since = datetime.fromisoformat(text) - _EPOCH
     except (ValueError, TypeError, OverflowError):  # TypeError: a time without an offset

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import re
+import sys
 import time
 from typing import Any
 
@@ -504,3 +505,10 @@ def test_msgpack_is_as_strict_as_the_tests_take_it_to_be() -> None:
         unpack(b"\xa1\xff")
     with pytest.raises(ValueError):
         unpack(msgpack.packb([1]) + b"\xc0")
+
+
+def test_a_text_that_is_no_time_is_not_kept_however_long() -> None:
+    text = "2026-11-22T10:00:00Z" + "0" * 1_000_000
+    known = sys.getrefcount(text)
+    event_time({"lastTimestamp": text})
+    assert sys.getrefcount(text) == known
