@@ -13,7 +13,14 @@ from eventrouter import __version__, config, logs
 from eventrouter.config import Config
 from eventrouter.errors import ConfigError
 from eventrouter.link import Address
-from eventrouter.process import EXIT_BAD_SETTING, EXIT_FAILED, EXIT_OK, Parser, stop_on_signal
+from eventrouter.process import (
+    EXIT_BAD_SETTING,
+    EXIT_FAILED,
+    EXIT_OK,
+    Parser,
+    collect_garbage_seldom,
+    stop_on_signal,
+)
 
 _DESCRIPTION = """\
 Follows the events of a Kubernetes cluster and hands each state of each event to Fluent Bit over the
@@ -152,6 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(settings: Config) -> int:
+    collect_garbage_seldom()
     stop = stop_on_signal()
     from eventrouter.app import App  # after the settings: a mistake in them is told at once
 
