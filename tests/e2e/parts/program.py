@@ -17,7 +17,10 @@ from typing import Self
 
 # Below Linux' range for outgoing connections (32768 up): a port of ours stays ours while its
 # program is down, since no connection of another program can be given it in the meantime.
-_PORTS = range(20_000, 32_000)
+# Two workers of pytest-xdist have ports of their own: what is free may be another's that is down.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_PORTS = range(20_000 + _WORKER % _WORKERS, 32_000, _WORKERS)
 _taken: set[int] = set()
 
 
@@ -26,7 +29,7 @@ class ProgramError(Exception):
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on, never given out twice by this process."""
+    """A loopback port that nothing listens on, never given out twice by this run."""
     while True:
         port = random.choice(_PORTS)
         if port in _taken:
