@@ -16,8 +16,9 @@ from tests.unit.material import make_event
 
 @pytest.fixture
 def collector() -> Iterator[None]:
-    """Python's own settings again after the test."""
+    """Python's own settings for the test, whatever ran before it."""
     thresholds = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
     yield
     gc.set_threshold(*thresholds)
 
