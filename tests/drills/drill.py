@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import urllib3
 
@@ -27,8 +27,6 @@ from tests.e2e.pipeline import INDICES
 
 CONFIG = Path(__file__).parents[2] / "fluent" / "fluent-bit.yaml"
 RATE = 50.0
-# kube-apiserver's own is 300 s.
-COMPACTION_SECONDS = 30.0
 _PAGE = 500
 
 T = TypeVar("T")
@@ -97,9 +95,7 @@ class Drill:
         )
         self.client = client
         self.load = Load(client, self.ledger, seed=seed)
-        self.compaction = Compaction(
-            etcd, interval=figure(COMPACTION_SECONDS, long=300.0), rng=self.random
-        )
+        self.compaction = Compaction(etcd, interval=figure(30.0, long=300.0), rng=self.random)
         self.listed_at = 0
         self.gaps: dict[int, int] = {}
         self.blurs: list[tuple[int, int]] = []
@@ -167,12 +163,12 @@ class Drill:
         """Whether a pair with a new buffer could go on where the last one is, by the file that all
         pairs share.
         """
-        checkpoint = json.loads(self._checkpoint.read_text())
+        checkpoint = self._shared_checkpoint()
         return bool(checkpoint["delivered"] == checkpoint["acked"])
 
     def delivered(self) -> int:
         """The position that a pair with a new buffer goes on from, by that file."""
-        return int(json.loads(self._checkpoint.read_text())["delivered"][""])
+        return int(self._shared_checkpoint()["delivered"][""])
 
     def follow(self, pair: Pair, *, until_idle: bool = True) -> None:
         """Start the pair on a few events, and wait until it has a place to come back to.
@@ -273,6 +269,10 @@ class Drill:
         self.compaction.end()
         for pair in self._pairs:
             pair.kill()
+
+    def _shared_checkpoint(self) -> dict[str, Any]:
+        checkpoint: dict[str, Any] = json.loads(self._checkpoint.read_text())
+        return checkpoint
 
     def _expected(self) -> dict[str, Expected]:
         expected = expected_documents(self.ledger, listed_at=self.listed_at, gaps=self.gaps)
