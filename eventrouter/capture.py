@@ -11,7 +11,8 @@ from eventrouter.batch import Batch
 from eventrouter.errors import ApiError, BadLine, Expired
 from eventrouter.metrics import Metrics
 from eventrouter.parsing import parse_watch_event
-from eventrouter.record import Event, Record, Shaper, resource_version
+from eventrouter.record import Record, Shaper
+from eventrouter.schema import Event, OddEvent
 from eventrouter.states import OldStates
 
 _DELETED = b'{"type":"DELETED"'
@@ -100,11 +101,11 @@ class Capture:
         A list after a gap may have to start again, and what it saw first the time before was not
         seen before.
         """
-        uid = _uid(event)
-        version = self._first_seen_in_gap.get(uid)
+        metadata = event.metadata
+        version = self._first_seen_in_gap.get(metadata.uid)
         if version is not None:
-            return version != resource_version(_metadata(event))
-        return uid in self._states
+            return version != metadata.resource_version
+        return metadata.uid in self._states
 
     def watched(
         self, lines: Iterable[bytes], *, namespace: str, skip_bad: bool = False
@@ -138,15 +139,15 @@ class Capture:
             if verb is not None:
                 old_state = None
                 if verb == "UPDATED":
-                    old_state = self._states.get(_uid(event))
+                    old_state = self._states.get(event.metadata.uid)
                 record = self._shape(event, verb, old_state)
                 self._add(batch, record)
                 position = record.resource_version or position
             elif kind == "ERROR":
-                end = watch_error(event)
+                end = watch_error(event.whole if isinstance(event, OddEvent) else {})
                 break
             else:
-                position = resource_version(_metadata(event)) or position
+                position = event.metadata.resource_version or position
             last_deleted = b""
         if last_deleted:
             position = _first_resource_version(last_deleted) or position
@@ -176,19 +177,9 @@ def watch_error(status: dict[str, Any]) -> ApiError:
     return ApiError(message, reason="watch_error", status=code)
 
 
-def _metadata(event: Event) -> dict[str, Any]:
-    metadata = event.get("metadata")
-    return metadata if isinstance(metadata, dict) else {}
-
-
-def _uid(event: Event) -> str:
-    uid = _metadata(event).get("uid")
-    return uid if isinstance(uid, str) else ""
-
-
 def _revision(event: Event) -> int:
     """The resourceVersion as a number; without one the event is new."""
-    return int(resource_version(_metadata(event)) or sys.maxsize)
+    return int(event.metadata.resource_version or sys.maxsize)
 
 
 def _first_resource_version(line: bytes) -> str:
@@ -199,15 +190,10 @@ def _first_resource_version(line: bytes) -> str:
 
 def _is_updated(event: Event) -> bool:
     """Whether the state shows that it is not its event's first."""
-    metadata = _metadata(event)
-    count, created, managed = (
-        event.get("count"),
-        metadata.get("creationTimestamp"),
-        metadata.get("managedFields"),
-    )
-    if (isinstance(count, int) and count > 1) or event.get("series"):
+    if (event.count or 1) > 1 or event.series:
         return True
-    if not isinstance(created, str) or not isinstance(managed, list):
+    created = event.metadata.creation_timestamp
+    if not created:
         return False
-    times = (field.get("time") for field in managed if isinstance(field, dict))
-    return any(isinstance(time, str) and time > created for time in times)
+    writes = event.metadata.managed_fields or ()
+    return any(write.time and write.time > created for write in writes)

@@ -14,7 +14,6 @@ from typing import Any
 # uses four (metadata.ownerReferences).
 MAX_DEPTH = 16
 
-_SCALARS = frozenset((str, int, float, bool, type(None)))
 _INTEGERS = range(-(2**63), 2**64)
 # What a shortened container keeps: more than an Event has fields, and at the least of
 # KEPT_CHARACTERS no shortened Event is over 2 MB.
@@ -22,23 +21,9 @@ _KEPT_ITEMS = 24
 KEPT_CHARACTERS = (32 * 1024, 1024, 16)
 
 
-def is_deep(event: dict[str, Any]) -> bool:
-    """Whether containers nest deeper than MAX_DEPTH.
-
-    For every event, so it is quick about nearly all of them: a container within a container
-    within the event is rare.
-    """
-    for outer in event.values():
-        if type(outer) is dict:
-            if not _SCALARS.issuperset(map(type, outer.values())):
-                return _is_deep(event)
-        elif type(outer) is list:
-            return _is_deep(event)
-    return False
-
-
-def _is_deep(event: dict[str, Any]) -> bool:
-    level: list[Any] = [event]
+def is_deep(value: dict[str, Any]) -> bool:
+    """Whether containers nest deeper than MAX_DEPTH."""
+    level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
         level = [
             inner

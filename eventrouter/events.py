@@ -14,10 +14,8 @@ import urllib3
 
 from eventrouter.errors import ApiError
 from eventrouter.kube import KubeApi
-from eventrouter.lister import Page
 from eventrouter.metrics import Metrics
-from eventrouter.parsing import parse_object
-from eventrouter.record import resource_version as resource_version_of
+from eventrouter.parsing import Page, parse_page
 
 _LIST_SECONDS = 60.0
 # How far the read timeout of a watch lies above the server's own end of it.
@@ -62,21 +60,12 @@ class KubeEvents:
             query["continue"] = continue_token
         try:
             with self._get(namespace, query, selected, _LIST_SECONDS) as response:
-                page = parse_object(response.read())
+                page = parse_page(response.read())
         except ApiError as error:
             self._metrics.lists.labels(error.reason).inc()
             raise
         self._metrics.lists.labels("ok").inc()
-        metadata, items = page.get("metadata"), page.get("items") or []
-        version = resource_version_of(metadata) if isinstance(metadata, dict) else ""
-        if not isinstance(metadata, dict) or not version or not isinstance(items, list):
-            raise ApiError(f"{self._api.server} answered with no list of events", reason="bad_list")
-        token = metadata.get("continue")
-        return Page(
-            items=[item for item in items if isinstance(item, dict)],
-            resource_version=version,
-            continue_token=token if isinstance(token, str) and token else None,
-        )
+        return page
 
     @contextlib.contextmanager
     def watch(

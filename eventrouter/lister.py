@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from eventrouter.clock import Stop
 from eventrouter.errors import AheadOfServer, ApiError, Expired
-from eventrouter.record import Event
+from eventrouter.parsing import Page
 from eventrouter.retry import Retry
 
 # Small pages cost the API server little (priority and fairness charges by the page's size) and
@@ -24,15 +23,6 @@ class History(Enum):
     HELD = "held"  # every change since can still be watched
     COMPACTED = "compacted"  # what came right after may be gone (410)
     WENT_BACK = "went_back"  # the server has never been there: restored, or another one (504)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a list. Every page of a list is of the same resource_version."""
-
-    items: list[Event]
-    resource_version: str
-    continue_token: str | None
 
 
 class GetPage(Protocol):

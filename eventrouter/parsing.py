@@ -4,21 +4,107 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import orjson
+from msgspec import MsgspecError, Raw, Struct, ValidationError, convert, field
+from msgspec.json import Decoder
 
-from eventrouter.errors import BadLine
+from eventrouter.errors import ApiError, BadLine
+from eventrouter.schema import Event, is_version, odd_event
+
+# What msgspec raises at a text that is no JSON, not of the type, or too deep.
+_REFUSED = (MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-def parse_watch_event(line: bytes) -> tuple[str, dict[str, Any]]:
+class _WatchEvent(Struct, gc=False):
+    type: str
+    object: Event
+
+
+class _ListMeta(Struct, gc=False):
+    resource_version: str = field(name="resourceVersion")
+    continue_token: str | None = field(name="continue", default=None)
+
+    def __post_init__(self) -> None:
+        self.continue_token = self.continue_token or None
+        if not is_version(self.resource_version):
+            raise ValueError("no resourceVersion")
+
+
+class _EventList(Struct, gc=False):
+    metadata: _ListMeta
+    items: list[Raw] | None = None
+
+
+class Page(NamedTuple):
+    """One page of a list. Every page of a list is of the same resource_version.
+
+    Its events are read one by one as they are taken, which may raise BadLine: all of them at once
+    are more objects than a processor's cache holds.
+    """
+
+    items: Iterable[Event]
+    resource_version: str
+    continue_token: str | None
+
+
+_watch_event = Decoder(_WatchEvent).decode
+_event_list = Decoder(_EventList).decode
+_event = Decoder(Event).decode
+
+
+def parse_watch_event(line: bytes) -> tuple[str, Event]:
     """The type and the object of a watch line. Raises BadLine if it is no such thing."""
+    try:
+        read = _watch_event(line)
+    except _REFUSED:
+        return _odd_watch_event(line)
+    return read.type, read.object
+
+
+def _odd_watch_event(line: bytes) -> tuple[str, Event]:
     event = _parse(line)
-    if type(event) is dict:
-        kind, obj = event.get("type"), event.get("object")
-        if type(kind) is str and type(obj) is dict:
-            return kind, obj
+    if isinstance(event, dict):
+        kind, whole = event.get("type"), event.get("object")
+        if isinstance(kind, str) and isinstance(whole, dict):
+            return kind, odd_event(whole)
     raise BadLine(f"the API server sent a line that is no watch event: {line[:80]!r}")
+
+
+def parse_page(body: bytes) -> Page:
+    """A page of a list of events. Raises ApiError if it is none."""
+    try:
+        page = _event_list(body)
+    except _REFUSED:
+        return _odd_page(parse_object(body))
+    metadata = page.metadata
+    return Page(_events(page.items or ()), metadata.resource_version, metadata.continue_token)
+
+
+def _events(texts: Iterable[Raw]) -> Iterator[Event]:
+    for text in texts:
+        try:
+            event = _event(text)
+        except _REFUSED:
+            whole = _parse(bytes(text))
+            if not isinstance(whole, dict):
+                continue
+            event = odd_event(whole)
+        yield event
+
+
+def _odd_page(page: dict[str, Any]) -> Page:
+    items = page.get("items") or []
+    try:
+        metadata = convert(page.get("metadata"), _ListMeta)
+    except ValidationError:
+        items = None
+    if not isinstance(items, list):
+        raise ApiError("the API server answered with no list of events", reason="bad_list")
+    events = (odd_event(item) for item in items if isinstance(item, dict))
+    return Page(events, metadata.resource_version, metadata.continue_token)
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

@@ -20,8 +20,9 @@ from eventrouter.events import KubeEvents
 from eventrouter.health import Health, Pulse
 from eventrouter.keeper import Keeper
 from eventrouter.link import Address
-from eventrouter.lister import Lister, Page
+from eventrouter.lister import Lister
 from eventrouter.metrics import Metrics
+from eventrouter.parsing import Page
 from eventrouter.queue import Queue
 from eventrouter.record import Shaper
 from eventrouter.reflector import Reflector

@@ -8,17 +8,15 @@ from there into the next record of that event.
 from __future__ import annotations
 
 import hashlib
-import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
 
-import msgpack
+import msgspec
+from msgspec import UNSET, Struct
 
 from eventrouter import forward
 from eventrouter.cut import KEPT_CHARACTERS, is_deep, make_plain, shorten
-
-Event = dict[str, Any]
+from eventrouter.schema import Event, ObjectMeta, OddEvent, Time
 
 VERBS = ("ADDED", "UPDATED")
 KINDS = ("normal", "warning", "other")
@@ -28,11 +26,6 @@ KINDS = ("normal", "warning", "other")
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 
 _KIND_OF_TYPE = {"Normal": "normal", "Warning": "warning"}
-# What Fluent Bit takes in a document id: no control characters, quotes or backslashes
-# (plugins/out_opensearch), and Elasticsearch at most 512 bytes.
-_SAFE_UID = re.compile(r"[0-9A-Za-z._:-]{1,400}")
-# Far longer than any resourceVersion, and short enough for int().
-_MAX_VERSION_DIGITS = 100
 _MAX_TIME_CHARACTERS = 40
 _DAY = 24 * 3600 * 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,7 +33,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_SECONDS = 0xFFFFFFFD
 
 
-class Record(NamedTuple):
+class Record(Struct, frozen=True, gc=False):
     """One state of an event, ready to send.
 
     `kind` is one of KINDS and ends the tag; `entry` is the packed `[time, record]`; `uid` and
@@ -58,10 +51,10 @@ class Record(NamedTuple):
 
 
 class Shaper:
-    """Makes records. One a thread: a packer is not to be shared."""
+    """Makes records. One a thread: an encoder is not to be shared."""
 
     def __init__(self, *, cluster: str | None = None) -> None:
-        self._pack = pack = msgpack.Packer(use_bin_type=True).pack
+        self._pack = pack = msgspec.msgpack.Encoder().encode
         self._verbs = {verb: pack("verb") + pack(verb) + pack("event") for verb in VERBS}
         self._old_event, self._id, self._truncated = map(pack, ("old_event", "id", "truncated"))
         self._cluster = b"" if cluster is None else pack("cluster") + pack(cluster)
@@ -73,43 +66,44 @@ class Shaper:
         Takes `event` apart: managedFields, kind and apiVersion are removed from it. A state that
         cannot be sent whole is cut and says so in `truncated`.
         """
+        nanoseconds = event_time(event)
+        metadata = event.metadata
+        uid, version = metadata.uid, metadata.resource_version
         truncated = None
-        event.pop("kind", None)
-        event.pop("apiVersion", None)
-        metadata = event.get("metadata")
-        if type(metadata) is not dict:
-            metadata = {}
-        managed_fields = metadata.pop("managedFields", None)
-        if is_deep(event):
-            event, truncated = make_plain(event), "depth"
-        try:
+        if isinstance(event, OddEvent):
+            state, truncated = self._pack_odd(event)
+            record_id = document_id(uid, version, state)
+        else:
+            event.kind = event.api_version = metadata.managed_fields = UNSET
             state = self._pack(event)
-        except (ValueError, TypeError, OverflowError):  # lone surrogates, integers over 64 bits
-            event, truncated = make_plain(event), "encoding"
-            state = self._pack(event)
-
-        nanoseconds = event_time(event, managed_fields)
-        uid, version = metadata.get("uid"), resource_version(metadata)
-        record_id = document_id(uid, version, state)
+            record_id = f"{uid}-{version}"
         entry = self._entry(nanoseconds, verb, state, old_state, record_id, truncated)
         if len(entry) > MAX_RECORD_BYTES:
             truncated = "size"
             entry = self._entry(nanoseconds, verb, state, None, record_id, truncated)
+            whole = event.whole if isinstance(event, OddEvent) else msgspec.to_builtins(event)
             for characters in KEPT_CHARACTERS:
                 if len(entry) <= MAX_RECORD_BYTES:
                     break
-                state = self._pack(shorten(event, characters))
+                state = self._pack(shorten(whole, characters))
                 entry = self._entry(nanoseconds, verb, state, None, record_id, truncated)
+        kind = _KIND_OF_TYPE.get(event.type or "", "other")
+        return Record(kind, entry, uid, version, state, truncated)
 
-        kind = event.get("type")
-        return Record(
-            _KIND_OF_TYPE.get(kind, "other") if type(kind) is str else "other",
-            entry,
-            uid if type(uid) is str else "",
-            version,
-            state,
-            truncated,
-        )
+    def _pack_odd(self, event: OddEvent) -> tuple[bytes, str | None]:
+        """The state, and why it had to be cut if it had to be; `event.whole` is cut with it."""
+        whole, truncated = event.whole, None
+        whole.pop("kind", None)
+        whole.pop("apiVersion", None)
+        if isinstance(metadata := whole.get("metadata"), dict):
+            metadata.pop("managedFields", None)
+        if is_deep(whole):
+            event.whole, truncated = make_plain(whole), "depth"
+        try:
+            return self._pack(event.whole), truncated
+        except (ValueError, OverflowError):  # lone surrogates, integers over 64 bits
+            event.whole = make_plain(whole)
+            return self._pack(event.whole), "encoding"
 
     def _entry(
         self,
@@ -132,25 +126,15 @@ class Shaper:
         return b"".join((forward.entry_head(nanoseconds), forward.map_header(count), *parts))
 
 
-def document_id(uid: object, version: str, state: bytes) -> str:
+def document_id(uid: str, version: str, state: bytes) -> str:
     """`<uid>-<resourceVersion>`: the same for the same state, however often it is sent.
 
     A hash of the state where a server gave no such pair that Elasticsearch could take.
     """
-    if version and isinstance(uid, str) and _SAFE_UID.fullmatch(uid):
-        return f"{uid}-{version}"
-    return "sha256-" + hashlib.sha256(state).hexdigest()
+    return f"{uid}-{version}" if uid and version else "sha256-" + hashlib.sha256(state).hexdigest()
 
 
-def resource_version(metadata: dict[str, Any]) -> str:
-    """The resourceVersion, if it is the decimal number that it has to be (KEP-5504), else ""."""
-    version = metadata.get("resourceVersion")
-    if type(version) is str and version.isdecimal() and version.isascii():
-        return version if len(version) <= _MAX_VERSION_DIGITS else ""
-    return ""
-
-
-def event_time(event: Event, managed_fields: object = None) -> int:
+def event_time(event: Event) -> int:
     """When the state came about, in nanoseconds since 1970: the event's own word, if believable.
 
     The first believable of series.lastObservedTime, lastTimestamp, eventTime, firstTimestamp, else
@@ -159,39 +143,35 @@ def event_time(event: Event, managed_fields: object = None) -> int:
     API server itself dated (the newest managedFields time, or the creation). A pure function of
     the state, so that a state sent again lands in the same index. 0 where there is no time at all.
     """
-    metadata = event.get("metadata")
-    text = metadata.get("creationTimestamp") if type(metadata) is dict else None
-    created = _nanoseconds(text) if type(text) is str else None
-    series = event.get("series")
+    created = _nanoseconds(event.metadata.creation_timestamp)
+    series = event.series
     for text in (
-        series.get("lastObservedTime") if type(series) is dict else None,
-        event.get("lastTimestamp"),
-        event.get("eventTime"),
-        event.get("firstTimestamp"),
+        series.last_observed_time if series else UNSET,
+        event.last_timestamp,
+        event.event_time,
+        event.first_timestamp,
     ):
-        claimed = _nanoseconds(text) if type(text) is str else None
+        claimed = _nanoseconds(text) if text else None
         if claimed is None:
             continue
         if created is None:
             return claimed
         if created - _DAY <= claimed and (
-            claimed <= created + _DAY or claimed <= _newest(managed_fields) + _DAY
+            claimed <= created + _DAY or claimed <= _newest(event.metadata) + _DAY
         ):
             return claimed
     return created or 0
 
 
-def _newest(managed_fields: object) -> int:
-    fields = managed_fields if isinstance(managed_fields, list) else []
-    texts = (field.get("time") for field in fields if isinstance(field, dict))
-    times = (_nanoseconds(text) for text in texts if isinstance(text, str))
+def _newest(metadata: ObjectMeta) -> int:
+    times = (_nanoseconds(write.time) for write in metadata.managed_fields or ())
     return max((time for time in times if time is not None), default=0)
 
 
-def _nanoseconds(text: str) -> int | None:
+def _nanoseconds(text: Time) -> int | None:
     """An RFC 3339 time in nanoseconds since 1970; None if it is none, or none that can be sent."""
     # The cache keeps the texts, so no long ones may come to it.
-    return _parsed(text) if len(text) <= _MAX_TIME_CHARACTERS else None
+    return _parsed(text) if text and len(text) <= _MAX_TIME_CHARACTERS else None
 
 
 @lru_cache(maxsize=4096)

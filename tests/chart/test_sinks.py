@@ -19,7 +19,7 @@ from eventrouter import forward
 from eventrouter.link import Address, Link
 from eventrouter.record import Shaper
 from tests.e2e.parts import FluentBit, wait_until
-from tests.unit.material import make_event, unpack
+from tests.unit.material import make_event, read, unpack
 
 pytestmark = pytest.mark.e2e
 
@@ -163,7 +163,7 @@ def send(sidecar, *, first: int = 0) -> list[Entry]:
     entries = []
     for number, fields in enumerate(odd, first):
         shaped = Shaper().shape(
-            make_event({"resourceVersion": str(number)}, **fields), "ADDED", None
+            read(make_event({"resourceVersion": str(number)}, **fields)), "ADDED", None
         )
         time, record = unpack(shaped.entry)
         tag = f"kube.events.{shaped.kind}"

@@ -26,7 +26,7 @@ LAYERS: dict[str, set[str]] = {
         "logs",
         "metrics",
     },
-    "core": {"batch", "cut", "forward", "parsing", "record", "states"},
+    "core": {"batch", "cut", "forward", "parsing", "record", "schema", "states"},
     "flow": {"capture", "lister", "queue", "reflector", "retry"},
     "edge": {
         "buffer",

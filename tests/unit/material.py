@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 from pathlib import Path
 from typing import Any
 
 import msgpack
+import msgspec
 from hypothesis import strategies as st
+
+from eventrouter.schema import Event, odd_event
 
 UID = "0d1fa6a5-9fc6-4f2c-9d7c-3b6c6ad0f3a1"
 
@@ -71,6 +75,14 @@ def make_event(
         event["metadata"].pop(name, None)
         event.pop(name, None)
     return event
+
+
+def read(event: dict[str, Any]) -> Event:
+    """The event as a parser hands it on: an Event if it is one by its types, else an odd one."""
+    try:
+        return msgspec.json.decode(json.dumps(event).encode(), type=Event)
+    except (ValueError, RecursionError):
+        return odd_event(event)
 
 
 def nested(levels: int) -> Any:

@@ -16,8 +16,9 @@ from eventrouter.capture import Capture, watch_error
 from eventrouter.errors import ApiError, BadLine, Expired
 from eventrouter.metrics import Metrics
 from eventrouter.record import Shaper
+from eventrouter.schema import Event
 from eventrouter.states import OldStates
-from tests.unit.material import UID, make_event, nested, strange_events, unpack
+from tests.unit.material import UID, make_event, nested, read, strange_events, unpack
 
 ROOMY = 1 << 20
 BOOKMARK = (
@@ -42,12 +43,15 @@ def line(kind: str, version: int | str, *, uid: str = UID, **fields: Any) -> byt
     return json.dumps({"type": kind, "object": event}, separators=(",", ":")).encode()
 
 
-def listed_event(version: int | str, *, uid: str | None = None, **fields: Any) -> dict[str, Any]:
-    return make_event(
-        {"uid": f"uid-{version}" if uid is None else uid, "resourceVersion": str(version)},
-        without=("kind", "apiVersion"),
-        **fields,
-    )
+def listed_event(
+    version: int | str,
+    *,
+    uid: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    **fields: Any,
+) -> Event:
+    named = {"uid": f"uid-{version}" if uid is None else uid, "resourceVersion": str(version)}
+    return read(make_event(named | (metadata or {}), without=("kind", "apiVersion"), **fields))
 
 
 def new_capture(metrics: Metrics, *, cache: int = ROOMY) -> Capture:
@@ -416,7 +420,7 @@ def test_a_list_gives_its_states_to_the_watch_that_follows(capture: Capture) -> 
     ],
 )
 def test_a_list_comes_in_full_batches_and_a_last_one(
-    capture: Capture, event: dict[str, str]
+    capture: Capture, event: dict[str, Any]
 ) -> None:
     items = [listed_event(version, **event) for version in range(1, MAX_RECORDS + 4)]
 
@@ -485,11 +489,7 @@ def test_after_a_gap_an_event_seen_before_is_an_update(capture: Capture) -> None
 def test_after_a_gap_an_event_that_shows_an_update_is_one(
     capture: Capture, changes: dict[str, Any], verb: str
 ) -> None:
-    event = listed_event(21)
-    event["metadata"] |= changes.get("metadata", {})
-    event |= {name: value for name, value in changes.items() if name != "metadata"}
-
-    (batch,) = capture.listed([event], newer_than=20)
+    (batch,) = capture.listed([listed_event(21, **changes)], newer_than=20)
 
     assert [record["verb"] for record in records(batch)] == [verb]
 
@@ -537,7 +537,7 @@ def test_states_are_learned_until_there_is_no_more_room_and_no_page_more_is_aske
     capture = new_capture(metrics, cache=4000)
     asked = []
 
-    def pages() -> Iterator[list[dict[str, Any]]]:
+    def pages() -> Iterator[list[Event]]:
         for number in count():
             asked.append(number)
             yield [listed_event(1 + item, uid=f"{number}-{item}") for item in range(3)]
@@ -597,7 +597,7 @@ def test_what_is_remembered_is_not_shipped_and_is_the_next_old_state(
 def test_no_object_stops_a_list(items: list[dict[str, Any]], newer_than: int | None) -> None:
     capture = new_capture(Metrics())
 
-    batches = list(capture.listed(items, newer_than=newer_than))
+    batches = list(capture.listed(map(read, items), newer_than=newer_than))
 
     assert sum(batch.records for batch in batches) <= len(items)
     if newer_than is None:
@@ -616,9 +616,6 @@ def test_no_object_stops_a_list(items: list[dict[str, Any]], newer_than: int | N
     ids=["number", "true", "deep time", "deep creation", "deep uid"],
 )
 def test_after_a_gap_odd_metadata_stops_nothing(capture: Capture, metadata: dict[str, Any]) -> None:
-    event = listed_event(21)
-    event["metadata"] |= metadata
-
-    (batch,) = capture.listed([event], newer_than=20)
+    (batch,) = capture.listed([listed_event(21, metadata=metadata)], newer_than=20)
 
     assert batch.records == 1

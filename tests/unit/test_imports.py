@@ -14,12 +14,12 @@ import eventrouter
 
 PACKAGE = Path(eventrouter.__file__).parent
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
-PURE = ("batch", "cut", "errors", "forward", "parsing", "record", "states")
+PURE = ("batch", "cut", "errors", "forward", "parsing", "record", "schema", "states")
 # What a pure module of ours may ask of others: bytes, numbers and texts.
 HARMLESS = {
-    "__future__", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "json",
-    "math", "re", "struct", "typing",
-    "fluent", "msgpack", "orjson",
+    "__future__", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools",
+    "hashlib", "json", "math", "re", "struct", "typing",
+    "fluent", "msgpack", "msgspec", "orjson",
 }  # fmt: skip
 
 

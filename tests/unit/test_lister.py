@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from eventrouter.clock import Backoff
 from eventrouter.errors import AheadOfServer, ApiError, Expired
-from eventrouter.lister import PAGE_SIZE, History, Lister, Page, bisect
+from eventrouter.lister import PAGE_SIZE, History, Lister, bisect
 from eventrouter.metrics import Metrics
+from eventrouter.parsing import Page
 from eventrouter.retry import Retry
+from eventrouter.schema import OddEvent, odd_event
 from tests.unit.fakes import FakeStop
 
 HICCUP = ApiError("the API server answered 500", reason="server_error", status=500)
@@ -22,7 +24,7 @@ THROTTLED = ApiError("slow down", reason="throttled", status=429, retry_after=17
 
 
 def page(*names: str, version: str = "50", token: str | None = None) -> Page:
-    return Page([{"name": name} for name in names], version, token)
+    return Page([odd_event({"name": name}) for name in names], version, token)
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ def lister_of(server: Any, *, stop: FakeStop | None = None, namespace: str = "sh
 
 
 def names(pages: list[Page]) -> list[str]:
-    return [item["name"] for one in pages for item in one.items]
+    return [
+        event.whole["name"] for one in pages for event in one.items if isinstance(event, OddEvent)
+    ]
 
 
 # --- pages

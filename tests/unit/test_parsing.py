@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import to_builtins
 
 from eventrouter.errors import ApiError, BadLine
-from eventrouter.parsing import parse_object, parse_watch_event
+from eventrouter.parsing import parse_object, parse_page, parse_watch_event
+from eventrouter.schema import Event, OddEvent
 from tests.unit.material import containers_of, integers, make_event, texts
 
 finite_numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -21,25 +23,92 @@ objects = st.dictionaries(
 )
 
 
+def whole(event: Event) -> dict[str, Any]:
+    """All that was read of an odd object."""
+    assert isinstance(event, OddEvent)
+    return event.whole
+
+
 @given(st.sampled_from(["ADDED", "MODIFIED", "odd"]), objects)
 def test_a_watch_event_is_read_whatever_its_object_holds(kind: str, content: Any) -> None:
     """Lone surrogates too, which strict parsers refuse."""
     line = json.dumps({"type": kind, "object": content}).encode()
 
-    assert repr(parse_watch_event(line)) == repr((kind, json.loads(json.dumps(content))))
+    read_kind, event = parse_watch_event(line)
+
+    assert (read_kind, repr(whole(event))) == (kind, repr(json.loads(json.dumps(content))))
 
 
 def test_real_text_is_read_as_it_is() -> None:
-    event = make_event(message="Zurück: 😀 \u2028 \x00")
+    event = make_event(message="Zurück: 😀 \u2028 \x00", without=("managedFields",))
     line = json.dumps({"type": "ADDED", "object": event}, ensure_ascii=False).encode()
 
-    assert parse_watch_event(line) == ("ADDED", event)
+    kind, read = parse_watch_event(line)
+
+    assert (kind, type(read), to_builtins(read)) == ("ADDED", Event, event)
 
 
 def test_bytes_that_are_no_utf_8_damage_only_their_own_text() -> None:
-    kind, event = parse_watch_event(b'{"type":"ADDED","object":{"a":"x\xffy","b":1}}')
+    event = make_event(message="MARK")
+    line = json.dumps({"type": "ADDED", "object": event}).encode().replace(b"MARK", b"x\xffy")
 
-    assert (kind, event) == ("ADDED", {"a": "x\ufffdy", "b": 1})
+    kind, read = parse_watch_event(line)
+
+    assert (kind, whole(read)) == ("ADDED", event | {"message": "x\ufffdy"})
+
+
+def page_of(*items: Any, **metadata: Any) -> bytes:
+    page = {"kind": "EventList", "metadata": {"resourceVersion": "40"} | metadata, "items": items}
+    return json.dumps(page).encode()
+
+
+def test_a_page_gives_its_events_its_revision_and_where_it_goes_on() -> None:
+    page = parse_page(
+        page_of(make_event({"uid": "a"}), make_event({"uid": "b"}), **{"continue": "t"})
+    )
+
+    assert [event.metadata.uid for event in page.items] == ["a", "b"]
+    assert (page.resource_version, page.continue_token) == ("40", "t")
+
+
+@pytest.mark.parametrize("rest", [{}, {"continue": ""}, {"continue": None}], ids=repr)
+def test_the_last_page_goes_on_nowhere(rest: dict[str, Any]) -> None:
+    assert parse_page(page_of(**rest)).continue_token is None
+
+
+def test_a_list_of_nothing_has_no_events() -> None:
+    """Go writes an empty slice as null where nobody has made one."""
+    page = parse_page(b'{"metadata":{"resourceVersion":"40"},"items":null}')
+
+    assert list(page.items) == []
+
+
+@pytest.mark.parametrize("text", ["x", "\ud800", "MARK"], ids=["plain", "surrogate", "no UTF-8"])
+def test_one_odd_event_leaves_the_others_of_its_page_as_they_are(text: str) -> None:
+    body = page_of(make_event(extra=text), 5, make_event({"uid": "b"}), None)
+
+    odd, plain = parse_page(body.replace(b"MARK", b"\xff")).items
+
+    assert whole(odd)["extra"] in (text, "\ufffd")
+    assert plain.metadata.uid == "b"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"metadata":{"resourceVersion":"x"},"items":[]}',
+        b'{"metadata":{"resourceVersion":""},"items":[]}',
+        b'{"metadata":{"resourceVersion":"40"},"items":5}',
+        b'{"metadata":[],"items":[]}',
+        b'{"kind":"Status","metadata":{}}',
+    ],
+)
+def test_an_answer_that_is_no_list_says_so(body: bytes) -> None:
+    with pytest.raises(ApiError, match="no list of events") as caught:
+        parse_page(body)
+
+    assert caught.value.reason == "bad_list"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +140,7 @@ def test_a_line_that_is_no_watch_event_is_bad(line: bytes) -> None:
 @given(st.binary(max_size=60))
 @example(b'{"type":"ADDED","object":{}}\xff')
 def test_no_bytes_raise_anything_but_an_api_error(line: bytes) -> None:
-    for parse in (parse_watch_event, parse_object):
+    for parse in (parse_watch_event, parse_object, lambda body: list(parse_page(body).items)):
         try:
             parse(line)
         except ApiError:

@@ -10,15 +10,16 @@ from eventrouter.batch import Batch
 from eventrouter.capture import Capture
 from eventrouter.clock import Backoff
 from eventrouter.health import Pulse
-from eventrouter.lister import Lister, Page
+from eventrouter.lister import Lister
 from eventrouter.metrics import Metrics
+from eventrouter.parsing import Page
 from eventrouter.queue import Queue
 from eventrouter.record import Shaper
 from eventrouter.reflector import Reflector
 from eventrouter.retry import Retry
 from eventrouter.states import OldStates
 from tests.unit.fakes import FakeClock, FakeStop
-from tests.unit.material import make_event
+from tests.unit.material import make_event, read
 
 
 class BusyQueue(Queue):
@@ -39,7 +40,7 @@ def test_each_state_is_counted_once_however_many_reflectors_share_the_queue(
     """Small batches are merged in the queue: what another one adds there is not ours to count."""
 
     def get_page(namespace: str, **query: Any) -> Page:
-        return Page([make_event(type="Warning")], "2000", None)
+        return Page([read(make_event(type="Warning"))], "2000", None)
 
     @contextmanager
     def watch(namespace: str, **query: Any) -> Iterator[list[list[bytes]]]:
