@@ -18,7 +18,6 @@ from eventrouter.process import (
     EXIT_FAILED,
     EXIT_OK,
     Parser,
-    collect_garbage_seldom,
     stop_on_signal,
 )
 
@@ -159,7 +158,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(settings: Config) -> int:
-    collect_garbage_seldom()
     stop = stop_on_signal()
     from eventrouter.app import App  # after the settings: a mistake in them is told at once
 

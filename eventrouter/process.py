@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import os
 import signal
@@ -14,10 +13,6 @@ log = logging.getLogger(__name__)
 
 EXIT_OK, EXIT_FAILED, EXIT_BAD_SETTING = 0, 1, 2
 
-# A page of a list is some 5,000 objects at once. Python looks through the new ones at every 700th,
-# for cycles that events cannot have: a fifth of what shaping a listed event costs.
-_COLLECT_AT_OBJECTS = 20_000
-
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that tells a mistake in one line."""
@@ -25,11 +20,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line, not the usage and a line: the line is what a log keeps."""
         self.exit(EXIT_BAD_SETTING, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-
-def collect_garbage_seldom() -> None:
-    """Let cycles be, until so many objects are there that a page of a list cannot be the cause."""
-    gc.set_threshold(_COLLECT_AT_OBJECTS)
 
 
 def stop_on_signal() -> threading.Event:
