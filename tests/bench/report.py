@@ -36,6 +36,8 @@ def _rows(results: Figures) -> Iterator[Row]:
     if ceiling := results.get("ceiling"):
         yield ("Fluent Bit alone, ready frames a second", _number(ceiling["rate"]), "", "")
         yield ("- Fluent Bit, µs CPU an event", f"{ceiling['sidecar_cpu']:.1f}", "", "")
+    if bare := results.get("bare"):
+        yield ("orjson and msgpack alone, µs CPU an event", f"{bare['cpu']:.1f}", "", "")
     if updates := results.get("updates"):
         yield ("half updates, states a second", _number(updates["rate"]), "50,000", "")
         yield ("- watcher, µs CPU a state", f"{updates['cpu']:.1f}", "20", "")

@@ -12,6 +12,9 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
+import msgpack
+import orjson
+
 from eventrouter import forward
 from eventrouter.parsing import parse_watch_event
 from eventrouter.record import Shaper
@@ -198,12 +201,27 @@ def ceiling(scale: float) -> Figures:
     return {"rate": sent / seconds, "sidecar_cpu": cost, "bytes": len(entries[0])}
 
 
+def bare(scale: float) -> Figures:
+    """The same lines through orjson and msgpack and nothing else: how fast this machine is."""
+    lines = Replay(standing=0, length=4_000, rate=0, updates=False).lines(0, 4_000).splitlines()
+    pack = msgpack.Packer().pack
+    rounds = max(1, int(50 * scale))
+    began = time.process_time()
+    for _ in range(rounds):
+        for line in lines:
+            event = orjson.loads(line)["object"]
+            del event["metadata"]["managedFields"]
+            pack(event)
+    return {"cpu": (time.process_time() - began) / (rounds * len(lines)) * 1e6}
+
+
 SCENARIOS: dict[str, Callable[[float], Any]] = {
     scenario.__name__: scenario
     for scenario in (
         idle,
         ceiling,
         reference,
+        bare,
         stream,
         updates,
         first_list,
