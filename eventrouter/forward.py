@@ -20,7 +20,6 @@ from eventrouter.errors import AckMismatch
 _MAX_ACK_BYTES = 64 * 1024
 
 _PAIR = b"\x92"  # fixarray of 2: one entry
-_MAP_HEADERS = [bytes((0x80 | length,)) for length in range(16)]
 _FRAME = b"\x93"  # fixarray of 3: one frame
 
 
@@ -38,11 +37,6 @@ def entry_head(nanoseconds: int) -> bytes:
     most events carry whole seconds and come in bursts.
     """
     return _PAIR + pack(EventTime.from_unix_nano(nanoseconds))
-
-
-def map_header(length: int) -> bytes:
-    """The head of a map with fewer than 16 pairs."""
-    return _MAP_HEADERS[length]
 
 
 def frame(tag: str, entries: Sequence[bytes], *, chunk: str) -> bytes:

@@ -12,13 +12,12 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from eventrouter import forward
 from eventrouter.cut import KEPT_CHARACTERS, is_deep, make_plain, shorten
 from eventrouter.schema import Event, ObjectMeta, OddEvent, Time
 
-VERBS = ("ADDED", "UPDATED")
 KINDS = ("normal", "warning", "other")
 
 # Well under the 8 MB of Fluent Bit's buffer_max_size (fluent/pipeline.yaml). An object in etcd is
@@ -50,15 +49,23 @@ class Record(Struct, frozen=True, gc=False):
     truncated: str | None
 
 
+class _Content(Struct, gc=False):
+    """The record itself (docs/architecture.md); states are packed already."""
+
+    verb: str
+    event: Raw
+    old_event: Raw | UnsetType
+    id: str
+    cluster: str | UnsetType
+    truncated: str | UnsetType
+
+
 class Shaper:
     """Makes records. One a thread: an encoder is not to be shared."""
 
     def __init__(self, *, cluster: str | None = None) -> None:
-        self._pack = pack = msgspec.msgpack.Encoder().encode
-        self._verbs = {verb: pack("verb") + pack(verb) + pack("event") for verb in VERBS}
-        self._old_event, self._id, self._truncated = map(pack, ("old_event", "id", "truncated"))
-        self._cluster = b"" if cluster is None else pack("cluster") + pack(cluster)
-        self._least_fields = 3 if cluster is None else 4
+        self._pack = msgspec.msgpack.Encoder().encode
+        self._cluster = UNSET if cluster is None else cluster
 
     def shape(self, event: Event, verb: str, old_state: bytes | None) -> Record:
         """The record of one state, whatever the object looks like: this never raises.
@@ -114,16 +121,15 @@ class Shaper:
         record_id: str,
         truncated: str | None,
     ) -> bytes:
-        count = self._least_fields
-        parts = [self._verbs[verb], state]
-        if old_state is not None:
-            count += 1
-            parts += (self._old_event, old_state)
-        parts += (self._id, self._pack(record_id), self._cluster)
-        if truncated is not None:
-            count += 1
-            parts += (self._truncated, self._pack(truncated))
-        return b"".join((forward.entry_head(nanoseconds), forward.map_header(count), *parts))
+        content = _Content(
+            verb,
+            Raw(state),
+            UNSET if old_state is None else Raw(old_state),
+            record_id,
+            self._cluster,
+            truncated or UNSET,
+        )
+        return forward.entry_head(nanoseconds) + self._pack(content)
 
 
 def document_id(uid: str, version: str, state: bytes) -> str:

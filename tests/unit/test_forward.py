@@ -15,7 +15,7 @@ from eventrouter.errors import AckMismatch
 from eventrouter.forward import AckReader
 from tests.unit.material import json_values, unpack
 
-ENTRY = forward.entry_head(0) + forward.map_header(0)
+ENTRY = forward.entry_head(0) + forward.pack({})
 
 
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 500, 65_535, 65_536])
@@ -49,14 +49,6 @@ def test_the_time_is_two_big_endian_words_of_ext_type_0(seconds: int, nanosecond
 
     assert record is None
     assert stamp == msgpack.ExtType(0, seconds.to_bytes(4, "big") + nanoseconds.to_bytes(4, "big"))
-
-
-@pytest.mark.parametrize("length", [0, 1, 6, 15])
-def test_a_map_header_announces_its_pairs(length: int) -> None:
-    pairs = {f"key {number}": number for number in range(length)}
-    body = b"".join(forward.pack(key) + forward.pack(value) for key, value in pairs.items())
-
-    assert unpack(forward.map_header(length) + body) == pairs
 
 
 @given(json_values.filter(lambda value: "\\ud" not in ascii(value)))
