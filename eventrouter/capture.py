@@ -143,7 +143,7 @@ class Capture:
                 record = self._shape(event, verb, old_state)
                 self._add(batch, record)
                 position = record.resource_version or position
-            elif kind == "ERROR":
+            elif kind == "ERROR":  # with a Status, which is no Event
                 end = watch_error(event.whole if isinstance(event, OddEvent) else {})
                 break
             else:

@@ -1,7 +1,7 @@
 """What is done to an Event that cannot go whole: cut it, so that it never holds up the rest. Pure.
 
-A real API server hands out none of these but the deepest corners of `metadata`; a damaged
-stream, another server behind the same address, or a later API may.
+A real API server hands out none of these; a damaged stream, another server behind the same address,
+or a later API may.
 """
 
 from __future__ import annotations

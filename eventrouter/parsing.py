@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import orjson
-from msgspec import MsgspecError, Raw, Struct, ValidationError, convert, field
+from msgspec import MsgspecError, Raw, Struct, convert, field
 from msgspec.json import Decoder
 
 from eventrouter.errors import ApiError, BadLine
@@ -99,7 +99,7 @@ def _odd_page(page: dict[str, Any]) -> Page:
     items = page.get("items") or []
     try:
         metadata = convert(page.get("metadata"), _ListMeta)
-    except ValidationError:
+    except ValueError:
         items = None
     if not isinstance(items, list):
         raise ApiError("the API server answered with no list of events", reason="bad_list")

@@ -61,7 +61,7 @@ class _Content(Struct, gc=False):
 
 
 class Shaper:
-    """Makes records. One a thread: an encoder is not to be shared."""
+    """Makes records, with the cluster's name in them if it has one."""
 
     def __init__(self, *, cluster: str | None = None) -> None:
         self._pack = msgspec.msgpack.Encoder().encode
@@ -79,11 +79,10 @@ class Shaper:
         truncated = None
         if isinstance(event, OddEvent):
             state, truncated = self._pack_odd(event)
-            record_id = document_id(uid, version, state)
         else:
             event.kind = event.api_version = metadata.managed_fields = UNSET
             state = self._pack(event)
-            record_id = f"{uid}-{version}"
+        record_id = document_id(uid, version, state)
         entry = self._entry(nanoseconds, verb, state, old_state, record_id, truncated)
         if len(entry) > MAX_RECORD_BYTES:
             truncated = "size"

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from functools import cache
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, Struct, UnsetType, convert
+from msgspec import UNSET, Meta, Struct, UnsetType, convert, defstruct
 from msgspec.structs import fields
 
 # What Fluent Bit takes in a document id: no control characters, quotes or backslashes
@@ -152,8 +153,20 @@ def is_version(text: str) -> bool:
 def _known(value: object, struct: type[Struct]) -> dict[str, Any]:
     """The fields that are of the type they have to be."""
     known: dict[str, Any] = {}
-    if isinstance(value, dict):
-        for field in fields(struct):
-            with suppress(KeyError, ValueError):  # also of texts that UTF-8 cannot say
-                known[field.name] = convert(value[field.encode_name], field.type)
+    if not isinstance(value, dict):
+        return known
+    for name, key, holder in _holders(struct):
+        if key in value:
+            with suppress(ValueError):  # also of a text that UTF-8 cannot say
+                known[name] = convert({"value": value[key]}, holder).value
     return known
+
+
+@cache
+def _holders(struct: type[Struct]) -> list[tuple[str, str, Any]]:
+    """Of each field its name, its key in JSON, and a struct of its type alone: only a struct's
+    types are looked through once and not at each conversion."""
+    return [
+        (field.name, field.encode_name, defstruct("Holder", [("value", field.type)]))
+        for field in fields(struct)
+    ]

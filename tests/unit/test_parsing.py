@@ -102,6 +102,8 @@ def test_one_odd_event_leaves_the_others_of_its_page_as_they_are(text: str) -> N
         b'{"metadata":{"resourceVersion":"40"},"items":5}',
         b'{"metadata":[],"items":[]}',
         b'{"kind":"Status","metadata":{}}',
+        b'{"metadata":"\\ud800","items":[]}',
+        b'{"metadata":{"resourceVersion":"40","\\ud800":1},"items":5}',
     ],
 )
 def test_an_answer_that_is_no_list_says_so(body: bytes) -> None:
