@@ -61,10 +61,11 @@ class _Content(Struct, gc=False):
 
 
 class Shaper:
-    """Makes records, with the cluster's name in them if it has one."""
+    """Makes records, with the cluster's name in them if it has one. One a thread."""
 
     def __init__(self, *, cluster: str | None = None) -> None:
-        self._pack = msgspec.msgpack.Encoder().encode
+        self._encode_into = msgspec.msgpack.Encoder().encode_into
+        self._buffer = bytearray()
         self._cluster = UNSET if cluster is None else cluster
 
     def shape(self, event: Event, verb: str, old_state: bytes | None) -> Record:
@@ -95,6 +96,15 @@ class Shaper:
                 entry = self._entry(nanoseconds, verb, state, None, record_id, truncated)
         kind = _KIND_OF_TYPE.get(event.type or "", "other")
         return Record(kind, entry, uid, version, state, truncated)
+
+    def _pack(self, value: object) -> bytes:
+        """The value in msgpack, in no more memory than it takes.
+
+        `encode` gives the buffer that it wrote to, with room to spare: in the cache of old states
+        that room would take a fifth more.
+        """
+        self._encode_into(value, self._buffer)
+        return bytes(self._buffer)
 
     def _pack_odd(self, event: OddEvent) -> tuple[bytes, str | None]:
         """The state, and why it had to be cut if it had to be; `event.whole` is cut with it."""
