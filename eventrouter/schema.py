@@ -137,12 +137,21 @@ class OddEvent(Event, kw_only=True):
 
 def odd_event(whole: dict[str, Any]) -> OddEvent:
     """Any object at all, with what can be believed of it."""
-    unnamed = {"uid": "", "resource_version": ""}
     known = _known(whole, Event)
-    known["metadata"] = _OddMeta(**unnamed | _known(whole.get("metadata"), ObjectMeta))
+    if "metadata" not in known:
+        known["metadata"] = _odd_meta(whole.get("metadata"))
     series = _known(whole.get("series"), EventSeries)
     known["series"] = EventSeries(**series) if series else UNSET
     return OddEvent(whole=whole, **known)
+
+
+def _odd_meta(whole: object) -> ObjectMeta:
+    known = {"uid": "", "resource_version": ""} | _known(whole, ObjectMeta)
+    if "managed_fields" not in known and isinstance(whole, dict):
+        writes = whole.get("managedFields")
+        if isinstance(writes, list):
+            known["managed_fields"] = [Write(**_known(write, Write)) for write in writes]
+    return _OddMeta(**known)
 
 
 def is_version(text: str) -> bool:

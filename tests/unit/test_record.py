@@ -478,7 +478,7 @@ def test_a_time_that_is_not_believed_gives_way_to_the_next_in_the_chain() -> Non
 def test_an_old_event_that_is_still_updated_keeps_its_own_time() -> None:
     """A day after its creation, for the API server itself has dated its last write since."""
     event = make_event(
-        metadata={"managedFields": [{"time": "2026-03-09T05:06:07Z"}, {"time": "junk"}]},
+        metadata={"managedFields": [{"time": "2026-03-09T05:06:07Z"}, {"time": "junk"}, 5]},
         lastTimestamp="2026-03-09T05:06:07Z",
     )
 
