@@ -13,13 +13,7 @@ from eventrouter import __version__, config, logs
 from eventrouter.config import Config
 from eventrouter.errors import ConfigError
 from eventrouter.link import Address
-from eventrouter.process import (
-    EXIT_BAD_SETTING,
-    EXIT_FAILED,
-    EXIT_OK,
-    Parser,
-    stop_on_signal,
-)
+from eventrouter.process import EXIT_BAD_SETTING, EXIT_FAILED, EXIT_OK, Parser, stop_on_signal
 
 _DESCRIPTION = """\
 Follows the events of a Kubernetes cluster and hands each state of each event to Fluent Bit over the

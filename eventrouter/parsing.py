@@ -96,13 +96,12 @@ def _events(texts: Iterable[Raw]) -> Iterator[Event]:
 
 
 def _odd_page(page: dict[str, Any]) -> Page:
-    items = page.get("items") or []
     try:
         metadata = convert(page.get("metadata"), _ListMeta)
-    except ValueError:
-        items = None
-    if not isinstance(items, list):
-        raise ApiError("the API server answered with no list of events", reason="bad_list")
+        items = convert(page.get("items") or [], list)
+    except ValueError as error:
+        message = "the API server answered with no list of events"
+        raise ApiError(message, reason="bad_list") from error
     events = (odd_event(item) for item in items if isinstance(item, dict))
     return Page(events, metadata.resource_version, metadata.continue_token)
 

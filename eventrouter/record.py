@@ -166,7 +166,7 @@ def event_time(event: Event) -> int:
         event.event_time,
         event.first_timestamp,
     ):
-        claimed = _nanoseconds(text) if text else None
+        claimed = _nanoseconds(text)
         if claimed is None:
             continue
         if created is None:
