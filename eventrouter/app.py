@@ -6,20 +6,20 @@ import logging
 import threading
 from collections.abc import Callable
 
-from eventrouter.buffer import Buffer, FluentBitBuffer, NoBuffer
-from eventrouter.checkpoint import Checkpoint, CheckpointWriter, FileCheckpoint, NoCheckpoint
+from eventrouter.checkpoint.buffer import Buffer, FluentBitBuffer, NoBuffer
+from eventrouter.checkpoint.election import Election
+from eventrouter.checkpoint.stores import Checkpoint, CheckpointWriter, FileCheckpoint, NoCheckpoint
 from eventrouter.clock import SystemClock
 from eventrouter.config import Config, Lease, checked
-from eventrouter.election import Election
 from eventrouter.errors import CheckpointError, ConfigError
-from eventrouter.events import KubeEvents
-from eventrouter.health import Health
-from eventrouter.kube import KubeApi, load_configuration
-from eventrouter.lease import KubeLease
-from eventrouter.link import Address
-from eventrouter.metrics import Metrics
+from eventrouter.forward.connection import Address
+from eventrouter.kube.api import KubeApi, load_configuration
+from eventrouter.kube.events import KubeEvents
+from eventrouter.kube.lease import KubeLease
+from eventrouter.ops.health import Health
+from eventrouter.ops.http import HttpServer
+from eventrouter.ops.metrics import Metrics
 from eventrouter.pipeline import Pipeline
-from eventrouter.server import HttpServer
 
 log = logging.getLogger(__name__)
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import orjson
 
-from eventrouter import forward
 from eventrouter.config import Config, Lease, checked
 from eventrouter.errors import ApiError, EventrouterError, ForwardError
-from eventrouter.events import KubeEvents
-from eventrouter.kube import KubeApi, load_configuration
-from eventrouter.lease import KubeLease
-from eventrouter.link import Address, Link
-from eventrouter.metrics import Metrics
-from eventrouter.parsing import parse_object
-from eventrouter.sender import random_chunk_id
+from eventrouter.forward import protocol
+from eventrouter.forward.connection import Address, Link
+from eventrouter.forward.sender import random_chunk_id
+from eventrouter.kube.api import KubeApi, load_configuration
+from eventrouter.kube.events import KubeEvents
+from eventrouter.kube.lease import KubeLease
+from eventrouter.kube.parsing import parse_object
+from eventrouter.ops.metrics import Metrics
 
 _SECONDS = 10.0
 
@@ -71,7 +71,7 @@ def _sidecar(address: Address, tag_prefix: str) -> str:
     link = Link.open(address)
     try:
         chunk = random_chunk_id()
-        link.send(forward.frame(f"{tag_prefix}.other", (), chunk=chunk))
+        link.send(protocol.frame(f"{tag_prefix}.other", (), chunk=chunk))
         link.await_ack(chunk, seconds=_SECONDS)
     except ForwardError as error:
         raise ForwardError(f"{address.url} takes connections, but: {error}") from error

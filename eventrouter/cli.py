@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eventrouter import __version__, config, logs
+from eventrouter import __version__, config
 from eventrouter.config import Config
 from eventrouter.errors import ConfigError
-from eventrouter.link import Address
+from eventrouter.forward.connection import Address
+from eventrouter.ops import logs
 from eventrouter.process import EXIT_BAD_SETTING, EXIT_FAILED, EXIT_OK, Parser, stop_on_signal
 
 _DESCRIPTION = """\

@@ -11,24 +11,24 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from eventrouter.buffer import Buffer
-from eventrouter.capture import Capture
-from eventrouter.checkpoint import LOST, Checkpoint, CheckpointWriter
+from eventrouter.capture.batcher import Capture
+from eventrouter.capture.lister import Lister
+from eventrouter.capture.record import Shaper
+from eventrouter.capture.reflector import Reflector
+from eventrouter.capture.retry import Retry
+from eventrouter.capture.states import OldStates
+from eventrouter.checkpoint.buffer import Buffer
+from eventrouter.checkpoint.keeper import Keeper
+from eventrouter.checkpoint.stores import LOST, Checkpoint, CheckpointWriter
 from eventrouter.clock import Backoff, Clock
 from eventrouter.config import Config
-from eventrouter.events import KubeEvents
-from eventrouter.health import Health, Pulse
-from eventrouter.keeper import Keeper
-from eventrouter.link import Address
-from eventrouter.lister import Lister
-from eventrouter.metrics import Metrics
-from eventrouter.parsing import Page
-from eventrouter.queue import Queue
-from eventrouter.record import Shaper
-from eventrouter.reflector import Reflector
-from eventrouter.retry import Retry
-from eventrouter.sender import Sender
-from eventrouter.states import OldStates
+from eventrouter.forward.connection import Address
+from eventrouter.forward.queue import Queue
+from eventrouter.forward.sender import Sender
+from eventrouter.kube.events import KubeEvents
+from eventrouter.kube.parsing import Page
+from eventrouter.ops.health import Health, Pulse
+from eventrouter.ops.metrics import Metrics
 
 log = logging.getLogger(__name__)
 

@@ -16,16 +16,16 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from eventrouter import logs
 from eventrouter.app import App
 from eventrouter.config import Config, Listen
-from eventrouter.demo.apiserver import ApiServer
 from eventrouter.demo.scenario import play
 from eventrouter.demo.sidecar import start_sidecar
-from eventrouter.demo.store import EventStore
 from eventrouter.errors import ConfigError, EventrouterError
-from eventrouter.metrics import Metrics
+from eventrouter.ops import logs
+from eventrouter.ops.metrics import Metrics
 from eventrouter.process import EXIT_BAD_SETTING, EXIT_FAILED, EXIT_OK, Parser
+from eventrouter.standins.apiserver.server import ApiServer
+from eventrouter.standins.apiserver.store import EventStore
 
 log = logging.getLogger(__name__)
 

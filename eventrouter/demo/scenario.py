@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from eventrouter.clock import Clock, Stop, SystemClock
 from eventrouter.demo.cast import Event
-from eventrouter.demo.objects import microseconds, seconds
-from eventrouter.demo.store import EventStore
 from eventrouter.demo.stories import Narrator
+from eventrouter.standins.apiserver.objects import microseconds, seconds
+from eventrouter.standins.apiserver.store import EventStore
 
 _AT_A_TIME = 4  # stories
 _PAST = timedelta(minutes=55)

@@ -17,9 +17,9 @@ from urllib.parse import unquote, urlsplit
 
 import orjson
 
-from eventrouter.demo.frames import EventTime
-from eventrouter.demo.receiver import Receiver, Record
 from eventrouter.errors import ConfigError, EventrouterError
+from eventrouter.standins.receiver.frames import EventTime
+from eventrouter.standins.receiver.receiver import Receiver, Record
 
 # The repository's fluent/: it is configuration, not part of the package.
 CONFIG_FOLDER = Path(__file__).parents[2] / "fluent"

@@ -7,8 +7,8 @@ import socket
 import time
 from collections.abc import Callable
 
-from eventrouter.demo.frames import FrameReader
-from eventrouter.forward import AckReader
+from eventrouter.forward.protocol import AckReader
+from eventrouter.standins.receiver.frames import FrameReader
 from tests.drills.relay import Relay
 
 _STAMP = re.compile(r"\((\d+)\)$")

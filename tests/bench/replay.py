@@ -8,10 +8,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from eventrouter.demo import objects
-from eventrouter.demo.changes import Change, Watch
-from eventrouter.demo.encoding import encode
-from eventrouter.demo.store import EventStore, NotReached, Page
+from eventrouter.standins.apiserver import objects
+from eventrouter.standins.apiserver.changes import Change, Watch
+from eventrouter.standins.apiserver.encoding import encode
+from eventrouter.standins.apiserver.store import EventStore, NotReached, Page
 
 # Listed events have revisions up to here; those of the stream come after.
 BASE_REVISION = 100_000_000

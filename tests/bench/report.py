@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from eventrouter.queue import LINGER
+from eventrouter.forward.queue import LINGER
 
 Figures = dict[str, Any]
 Row = tuple[str, str, str, str]

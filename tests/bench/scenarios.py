@@ -15,9 +15,9 @@ from typing import Any
 import msgpack
 import orjson
 
-from eventrouter import forward
-from eventrouter.parsing import parse_watch_event
-from eventrouter.record import Shaper
+from eventrouter.capture.record import Shaper
+from eventrouter.forward import protocol
+from eventrouter.kube.parsing import parse_watch_event
 from tests.bench.accounting import price, switches, usage
 from tests.bench.reference import Reference
 from tests.bench.replay import Replay
@@ -176,10 +176,10 @@ def ceiling(scale: float) -> Figures:
     states = [parse_watch_event(line)[1] for line in made.lines(0, made.length).splitlines()]
     entries = [shaper.shape(state, "ADDED", None).entry for state in states]
     frames = [
-        forward.frame("kube.events.warning", entries[at : at + _FRAME_EVENTS], chunk=f"{at:024}")
+        protocol.frame("kube.events.warning", entries[at : at + _FRAME_EVENTS], chunk=f"{at:024}")
         for at in range(0, len(entries), _FRAME_EVENTS)
     ]
-    reader = forward.AckReader()
+    reader = protocol.AckReader()
     sent = in_flight = 0
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))

@@ -6,8 +6,8 @@ import argparse
 import signal
 from pathlib import Path
 
-from eventrouter.demo.receiver import Receiver
 from eventrouter.demo.sidecar import find_fluent_bit
+from eventrouter.standins.receiver.receiver import Receiver
 from tests.e2e.parts.fluentbit import FluentBit
 from tests.e2e.parts.module import ROOT, Module
 from tests.e2e.parts.program import accepts, free_port

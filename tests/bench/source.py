@@ -6,7 +6,7 @@ import argparse
 import signal
 from pathlib import Path
 
-from eventrouter.demo.apiserver import ApiServer
+from eventrouter.standins.apiserver.server import ApiServer
 from tests.bench.replay import Replay
 from tests.e2e.parts.module import Module
 from tests.e2e.parts.program import wait_until

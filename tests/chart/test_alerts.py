@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from eventrouter.metrics import Metrics
+from eventrouter.ops.metrics import Metrics
 from tests.chart.chart import ROOT, one, render
 
 RUNBOOKS = ROOT / "docs" / "operations.md"

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from eventrouter.cli import OPTIONS
-from eventrouter.metrics import Metrics
+from eventrouter.ops.metrics import Metrics
 from tests.chart import reference
 
 TEXT = reference.PAGE.read_text(encoding="utf-8")

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from eventrouter import forward
-from eventrouter.link import Address, Link
-from eventrouter.record import Shaper
+from eventrouter.capture.record import Shaper
+from eventrouter.forward import protocol
+from eventrouter.forward.connection import Address, Link
 from tests.e2e.parts import FluentBit, wait_until
 from tests.unit.material import make_event, read, unpack
 
@@ -173,7 +173,7 @@ def send(sidecar, *, first: int = 0) -> list[Entry]:
     link = Link.open(Address.parse(sidecar.forward_url))
     try:
         for tag, packed in frames.items():
-            link.send(forward.frame(tag, packed, chunk=tag))
+            link.send(protocol.frame(tag, packed, chunk=tag))
             link.await_ack(tag)
     finally:
         link.close()

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from eventrouter.demo.apiserver import ApiServer
-from eventrouter.demo.receiver import Receiver
-from eventrouter.demo.store import EventStore
+from eventrouter.standins.apiserver.server import ApiServer
+from eventrouter.standins.apiserver.store import EventStore
+from eventrouter.standins.receiver.receiver import Receiver
 from tests.demo.client import connected
 
 

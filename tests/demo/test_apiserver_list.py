@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from eventrouter.demo.listing import Token
+from eventrouter.standins.apiserver.listing import Token
 from tests.demo.client import connected, make_event
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventrouter.demo.frames import EventTime, Frame, FrameReader, Malformed
+from eventrouter.standins.receiver.frames import EventTime, Frame, FrameReader, Malformed
 
 TIME = msgpack.ExtType(0, struct.pack(">II", 1_700_000_000, 123_456_789))
 RECORD = {"id": "u-1", "verb": "ADDED"}

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgpack
 import pytest
 
-from eventrouter.demo.receiver import Receiver
+from eventrouter.standins.receiver.receiver import Receiver
 
 
 class Sender:

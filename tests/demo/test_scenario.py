@@ -10,8 +10,8 @@ from itertools import islice
 import pytest
 
 from eventrouter.demo.scenario import happenings, play
-from eventrouter.demo.store import Compacted, EventStore
 from eventrouter.demo.stories import Narrator
+from eventrouter.standins.apiserver.store import Compacted, EventStore
 
 NOON = datetime.fromisoformat("2026-03-01T12:00:00Z").timestamp()
 

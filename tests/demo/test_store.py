@@ -6,7 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from eventrouter.demo.store import VERSION_MARK, Compacted, Conflict, EventStore, NotReached
+from eventrouter.standins.apiserver.store import (
+    VERSION_MARK,
+    Compacted,
+    Conflict,
+    EventStore,
+    NotReached,
+)
 from tests.demo.client import make_event
 
 

@@ -8,8 +8,8 @@ import random
 import pytest
 from msgspec import UNSET, to_builtins
 
-from eventrouter.parsing import parse_page, parse_watch_event
-from eventrouter.schema import Event
+from eventrouter.kube.parsing import parse_page, parse_watch_event
+from eventrouter.kube.schema import Event
 from tests.e2e.load import core_event, new_event
 from tests.e2e.parts.apiserver import ApiServer
 

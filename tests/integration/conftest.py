@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from eventrouter.demo.apiserver import ApiServer
-from eventrouter.demo.receiver import Receiver
+from eventrouter.standins.apiserver.server import ApiServer
+from eventrouter.standins.receiver.receiver import Receiver
 from tests.integration.rig import Cluster
 
 

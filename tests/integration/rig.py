@@ -1,7 +1,7 @@
 """What the behaviour tests stand on: a cluster that remembers all its states, and the watcher.
 
 `Follower` is the capturing half alone, `Watcher` the whole in this process, `Process` the whole as
-a process of its own. All talk over real loopback sockets to the stand-ins of eventrouter.demo.
+a process of its own. All talk over real loopback sockets to the stand-ins of eventrouter.standins.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
 from eventrouter.app import App
-from eventrouter.batch import Batch, Positions
-from eventrouter.capture import Capture
+from eventrouter.capture.batcher import Capture
+from eventrouter.capture.lister import Lister
+from eventrouter.capture.record import Shaper
+from eventrouter.capture.reflector import Reflector
+from eventrouter.capture.retry import Retry
+from eventrouter.capture.states import OldStates
 from eventrouter.clock import Backoff, SystemClock
 from eventrouter.config import Config, Listen
-from eventrouter.demo.apiserver import ApiServer
-from eventrouter.demo.http import Request
-from eventrouter.demo.receiver import Receiver
-from eventrouter.demo.store import EventStore
-from eventrouter.events import KubeEvents
-from eventrouter.health import Health
-from eventrouter.kube import KubeApi, load_configuration
-from eventrouter.lister import Lister
-from eventrouter.metrics import Metrics
-from eventrouter.queue import Queue
-from eventrouter.record import Shaper
-from eventrouter.reflector import Reflector
-from eventrouter.retry import Retry
-from eventrouter.states import OldStates
+from eventrouter.forward.batch import Batch, Positions
+from eventrouter.forward.queue import Queue
+from eventrouter.kube.api import KubeApi, load_configuration
+from eventrouter.kube.events import KubeEvents
+from eventrouter.ops.health import Health
+from eventrouter.ops.metrics import Metrics
+from eventrouter.standins.apiserver.http import Request
+from eventrouter.standins.apiserver.server import ApiServer
+from eventrouter.standins.apiserver.store import EventStore
+from eventrouter.standins.receiver.receiver import Receiver
 
 T = TypeVar("T")
 Json = dict[str, Any]

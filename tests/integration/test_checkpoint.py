@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from eventrouter import keeper, pipeline
-from eventrouter.demo.apiserver import ApiServer
-from eventrouter.demo.receiver import Receiver
+from eventrouter import pipeline
+from eventrouter.checkpoint import keeper
+from eventrouter.standins.apiserver.server import ApiServer
+from eventrouter.standins.receiver.receiver import Receiver
 from tests.integration.rig import Cluster, Watcher, eventually, received_once_or_more
 from tests.unit.material import put_chunk
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from eventrouter import reflector
-from eventrouter.demo.apiserver import ApiServer
-from eventrouter.queue import Queue
+from eventrouter.capture import reflector
+from eventrouter.forward.queue import Queue
+from eventrouter.standins.apiserver.server import ApiServer
 from tests.integration.rig import Cluster, Follower, check, eventually, traffic
 
 

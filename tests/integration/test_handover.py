@@ -14,15 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eventrouter import link, sender
-from eventrouter.batch import Batch
 from eventrouter.clock import Backoff, SystemClock
-from eventrouter.demo.receiver import BadAck, Receiver
-from eventrouter.health import Health
-from eventrouter.link import Address, Link
-from eventrouter.metrics import Metrics
-from eventrouter.queue import Queue
-from eventrouter.sender import Sender
+from eventrouter.forward import connection, sender
+from eventrouter.forward.batch import Batch
+from eventrouter.forward.connection import Address, Link
+from eventrouter.forward.queue import Queue
+from eventrouter.forward.sender import Sender
+from eventrouter.ops.health import Health
+from eventrouter.ops.metrics import Metrics
+from eventrouter.standins.receiver.receiver import BadAck, Receiver
 from tests.integration.rig import eventually
 
 KINDS = ("normal", "warning", "other")
@@ -99,7 +99,7 @@ def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _patience(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    monkeypatch.setattr(link, "ACK_SECONDS", seconds)
+    monkeypatch.setattr(connection, "ACK_SECONDS", seconds)
     defaults = Link.await_ack.__kwdefaults__
     if defaults and "seconds" in defaults:
         monkeypatch.setitem(defaults, "seconds", seconds)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from eventrouter import events, health, pipeline
+from eventrouter import pipeline
 from eventrouter.clock import Backoff
-from eventrouter.demo.apiserver import ApiServer
-from eventrouter.demo.receiver import Receiver
+from eventrouter.kube import events
+from eventrouter.ops import health
+from eventrouter.standins.apiserver.server import ApiServer
+from eventrouter.standins.receiver.receiver import Receiver
 from tests.integration.rig import Cluster, Watcher, eventually, received_once_or_more
 
 

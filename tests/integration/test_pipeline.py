@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from eventrouter import keeper, pipeline, reflector
-from eventrouter.demo.apiserver import ApiServer
-from eventrouter.demo.frames import EventTime
-from eventrouter.demo.receiver import Receiver
-from eventrouter.demo.store import VERSION_MARK
-from eventrouter.queue import Queue
+from eventrouter import pipeline
+from eventrouter.capture import reflector
+from eventrouter.checkpoint import keeper
+from eventrouter.forward.queue import Queue
+from eventrouter.standins.apiserver.server import ApiServer
+from eventrouter.standins.apiserver.store import VERSION_MARK
+from eventrouter.standins.receiver.frames import EventTime
+from eventrouter.standins.receiver.receiver import Receiver
 from tests.integration.rig import (
     Cluster,
     Process,
@@ -73,7 +75,7 @@ def test_kills_at_any_moment_lose_nothing_and_keep_the_ids(
         *("--kubeconfig", str(tmp_path / "kubeconfig")),
         *("--forward", receiver.url),
         *("--checkpoint", f"file:{tmp_path}/checkpoint"),
-        patches={"eventrouter.keeper.ROUND_SECONDS": 0.1},
+        patches={"eventrouter.checkpoint.keeper.ROUND_SECONDS": 0.1},
     )
     chance = random.Random(5)
     begin = {"": str(cluster.revision)}
@@ -108,7 +110,7 @@ def test_a_crash_between_the_frames_of_a_batch_loses_nothing(
             *("--kubeconfig", str(tmp_path / "kubeconfig")),
             *("--forward", receiver.url),
             *("--checkpoint", f"file:{tmp_path}/checkpoint"),
-            patches={"eventrouter.keeper.ROUND_SECONDS": 0.02},
+            patches={"eventrouter.checkpoint.keeper.ROUND_SECONDS": 0.02},
         )
         with process:
             server.wait_for_watches(1)

@@ -8,10 +8,11 @@ from typing import Literal
 
 import pytest
 
-from eventrouter import events, reflector
-from eventrouter.demo import apiserver, listing
-from eventrouter.demo.apiserver import ApiServer
-from eventrouter.demo.http import Request
+from eventrouter.capture import reflector
+from eventrouter.kube import events
+from eventrouter.standins.apiserver import listing
+from eventrouter.standins.apiserver.http import Request
+from eventrouter.standins.apiserver.server import ApiServer
 from tests.integration.rig import Cluster, Follower, check, eventually, on_request
 
 Expiry = Literal["status", "line", "empty"]
@@ -512,9 +513,9 @@ def test_a_token_that_stays_refused_is_tried_until_it_is_right(
     assert caplog.text.count("401") == 1
 
 
-@pytest.mark.parametrize("verbs", [{"list", "watch"}, {"watch"}, {"list"}], ids="-".join)
+@pytest.mark.parametrize("verbs", [("list", "watch"), ("watch",), ("list",)], ids="-".join)
 def test_rights_taken_away_and_given_back_lose_nothing(
-    verbs: set[str],
+    verbs: tuple[str, ...],
     cluster: Cluster,
     server: ApiServer,
     kubeconfig: Path,
@@ -528,7 +529,7 @@ def test_rights_taken_away_and_given_back_lose_nothing(
         cluster.update(name)
         follower.wait_for_ids(cluster.ids())
         caplog.clear()
-        server.denied = verbs
+        server.denied = set(verbs)
         server.faults.close_watches()
         follower.wait_for(lambda: len(follower.stop.waits) >= 6)
         cluster.update(name)
@@ -571,7 +572,7 @@ def test_an_answer_that_is_no_list_is_tried_again(
     def list_events(store: object, request: Request) -> bytes:
         return answers.pop() if answers else listing.list_events(cluster.store, request)
 
-    monkeypatch.setattr(apiserver, "list_events", list_events)
+    monkeypatch.setattr("eventrouter.standins.apiserver.server.list_events", list_events)
     cluster.create()
     with Follower(server, kubeconfig) as follower:
         follower.wait_for(lambda: not answers)

@@ -13,9 +13,9 @@ import pytest
 from eventrouter import cli
 from eventrouter.app import App
 from eventrouter.config import Config, Listen
-from eventrouter.demo.apiserver import ApiServer
-from eventrouter.demo.receiver import Receiver
 from eventrouter.errors import ConfigError
+from eventrouter.standins.apiserver.server import ApiServer
+from eventrouter.standins.receiver.receiver import Receiver
 from tests.integration.rig import Cluster, Process, eventually, free_port, run
 
 _PATCHES = {"eventrouter.pipeline.DRAIN_SECONDS": 0.3, "eventrouter.pipeline.SEAL_SECONDS": 0.1}

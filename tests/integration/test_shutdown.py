@@ -9,8 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eventrouter.demo.apiserver import ApiServer
-from eventrouter.demo.receiver import Receiver
+from eventrouter.standins.apiserver.server import ApiServer
+from eventrouter.standins.receiver.receiver import Receiver
 from tests.integration.rig import (
     Cluster,
     Process,
@@ -23,7 +23,7 @@ from tests.unit.material import put_chunk
 _PATCHES = {
     "eventrouter.pipeline.DRAIN_SECONDS": 1.5,
     "eventrouter.pipeline.SEAL_SECONDS": 1.0,
-    "eventrouter.keeper.ROUND_SECONDS": 0.1,
+    "eventrouter.checkpoint.keeper.ROUND_SECONDS": 0.1,
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from eventrouter.metrics import Metrics
+from eventrouter.ops.metrics import Metrics
 from tests.unit.fakes import FakeClock, FakeStop
 
 # No deadline: how long one example takes says more about the machine than about the code. The few

@@ -12,7 +12,7 @@ import msgpack
 import msgspec
 from hypothesis import strategies as st
 
-from eventrouter.schema import Event, odd_event
+from eventrouter.kube.schema import Event, odd_event
 
 UID = "0d1fa6a5-9fc6-4f2c-9d7c-3b6c6ad0f3a1"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eventrouter.batch import MAX_BYTES, MAX_RECORDS, Batch
+from eventrouter.forward.batch import MAX_BYTES, MAX_RECORDS, Batch
 
 kinds = st.sampled_from(["normal", "warning", "other"])
 sizes = st.sampled_from([1, 1, 100, 4000, MAX_BYTES // 3, MAX_BYTES // 2, MAX_BYTES, MAX_BYTES + 1])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eventrouter.buffer import FluentBitBuffer
+from eventrouter.checkpoint.buffer import FluentBitBuffer
 from tests.unit.material import PAGE_BYTES, chunk_file, put_chunk
 
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventrouter.batch import MAX_BYTES, MAX_RECORDS, Batch
-from eventrouter.capture import Capture, watch_error
+from eventrouter.capture.batcher import Capture, watch_error
+from eventrouter.capture.record import Shaper
+from eventrouter.capture.states import OldStates
 from eventrouter.errors import ApiError, BadLine, Expired
-from eventrouter.metrics import Metrics
-from eventrouter.record import Shaper
-from eventrouter.schema import Event
-from eventrouter.states import OldStates
+from eventrouter.forward.batch import MAX_BYTES, MAX_RECORDS, Batch
+from eventrouter.kube.schema import Event
+from eventrouter.ops.metrics import Metrics
 from tests.unit.material import UID, make_event, nested, read, strange_events, unpack
 
 ROOMY = 1 << 20

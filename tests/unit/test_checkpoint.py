@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventrouter.checkpoint import LOST, Checkpoint, FileCheckpoint, NoCheckpoint
+from eventrouter.checkpoint.stores import LOST, Checkpoint, FileCheckpoint, NoCheckpoint
 from eventrouter.errors import CheckpointError, ConfigError
 from tests.unit.material import json_values
 

@@ -423,7 +423,7 @@ def test_without_api_server_and_sidecar_it_says_so_keeps_its_secrets_and_stops_c
     assert (code, out) == (0, "")
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in told)
     assert {line["logger"] for line in told if line["level"] == "ERROR"} == {
-        "eventrouter.sender",
-        "eventrouter.retry",
+        "eventrouter.forward.sender",
+        "eventrouter.capture.retry",
     }
     assert SECRET not in "".join(lines) + err

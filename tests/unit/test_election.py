@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from eventrouter.checkpoint import LOST, Checkpoint
-from eventrouter.election import Election
+from eventrouter.checkpoint.election import Election
+from eventrouter.checkpoint.stores import LOST, Checkpoint
 from eventrouter.errors import ApiError, CheckpointError
-from eventrouter.health import Pulse
-from eventrouter.lease import (
+from eventrouter.kube.lease import (
     ANNOTATION,
     DURATION_SECONDS,
     RENEW_DEADLINE_SECONDS,
     RETRY_SECONDS,
     LeaseRecord,
 )
-from eventrouter.metrics import Metrics
+from eventrouter.ops.health import Pulse
+from eventrouter.ops.metrics import Metrics
 from tests.unit.fakes import FakeClock
 
 

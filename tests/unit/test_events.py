@@ -10,9 +10,9 @@ import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventrouter import events
 from eventrouter.errors import ApiError
-from eventrouter.events import gathered, lines_of
+from eventrouter.kube import events
+from eventrouter.kube.events import gathered, lines_of
 
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:

@@ -10,18 +10,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eventrouter import forward
 from eventrouter.errors import AckMismatch
-from eventrouter.forward import AckReader
+from eventrouter.forward import protocol
+from eventrouter.forward.protocol import AckReader
 from tests.unit.material import json_values, unpack
 
-ENTRY = forward.entry_head(0) + forward.pack({})
+ENTRY = protocol.entry_head(0) + protocol.pack({})
 
 
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 500, 65_535, 65_536])
 def test_a_frame_is_tag_entries_and_chunk_whatever_the_number_of_entries(count: int) -> None:
     """Each size of msgpack's array header, and none of it as PackedForward's binary."""
-    tag, entries, option = unpack(forward.frame("kube.events.normal", [ENTRY] * count, chunk="id="))
+    tag, entries, option = unpack(
+        protocol.frame("kube.events.normal", [ENTRY] * count, chunk="id=")
+    )
 
     assert tag == "kube.events.normal"
     assert isinstance(entries, list)
@@ -32,9 +34,9 @@ def test_a_frame_is_tag_entries_and_chunk_whatever_the_number_of_entries(count: 
 
 @given(st.text(max_size=300), st.text(max_size=300), st.lists(st.binary(max_size=9), max_size=40))
 def test_a_frame_keeps_its_entries_in_order(tag: str, chunk: str, bodies: list[bytes]) -> None:
-    entries = [forward.entry_head(0) + forward.pack({"body": body}) for body in bodies]
+    entries = [protocol.entry_head(0) + protocol.pack({"body": body}) for body in bodies]
 
-    frame = unpack(forward.frame(tag, entries, chunk=chunk))
+    frame = unpack(protocol.frame(tag, entries, chunk=chunk))
 
     assert frame[0] == tag
     assert [record["body"] for _, record in frame[1]] == bodies
@@ -45,7 +47,7 @@ def test_a_frame_keeps_its_entries_in_order(tag: str, chunk: str, bodies: list[b
 @example(0xFFFFFFFD, 999_999_999)
 @example(0, 0)
 def test_the_time_is_two_big_endian_words_of_ext_type_0(seconds: int, nanoseconds: int) -> None:
-    stamp, record = unpack(forward.entry_head(seconds * 10**9 + nanoseconds) + b"\xc0")
+    stamp, record = unpack(protocol.entry_head(seconds * 10**9 + nanoseconds) + b"\xc0")
 
     assert record is None
     assert stamp == msgpack.ExtType(0, seconds.to_bytes(4, "big") + nanoseconds.to_bytes(4, "big"))
@@ -54,7 +56,7 @@ def test_the_time_is_two_big_endian_words_of_ext_type_0(seconds: int, nanosecond
 @given(json_values.filter(lambda value: "\\ud" not in ascii(value)))
 def test_pack_is_msgpack(value: Any) -> None:
     try:
-        packed = forward.pack(value)
+        packed = protocol.pack(value)
     except (OverflowError, ValueError):
         return
 
@@ -65,7 +67,7 @@ def test_pack_is_msgpack(value: Any) -> None:
 
 
 def ack(chunk: str) -> bytes:
-    return forward.pack({"ack": chunk})
+    return protocol.pack({"ack": chunk})
 
 
 @given(st.lists(st.text(max_size=40), max_size=20), st.data())
@@ -106,25 +108,25 @@ def test_a_long_life_of_acks_is_no_overflow() -> None:
 
 
 def test_an_ack_may_carry_more_than_the_chunk() -> None:
-    assert AckReader().feed(forward.pack({"ack": "a", "more": 1})) == ["a"]
+    assert AckReader().feed(protocol.pack({"ack": "a", "more": 1})) == ["a"]
 
 
 @pytest.mark.parametrize(
     "answer",
     [
         pytest.param(b"HTTP/1.1 400 Bad Request\r\n", id="another protocol"),
-        pytest.param(forward.pack({}), id="no ack"),
-        pytest.param(forward.pack({"ack": 5}), id="a number"),
-        pytest.param(forward.pack({"ack": None}), id="null"),
-        pytest.param(forward.pack({"ack": b"bytes"}), id="bytes"),
-        pytest.param(forward.pack(["ack", "a"]), id="a list"),
-        pytest.param(forward.pack("ack"), id="a text"),
+        pytest.param(protocol.pack({}), id="no ack"),
+        pytest.param(protocol.pack({"ack": 5}), id="a number"),
+        pytest.param(protocol.pack({"ack": None}), id="null"),
+        pytest.param(protocol.pack({"ack": b"bytes"}), id="bytes"),
+        pytest.param(protocol.pack(["ack", "a"]), id="a list"),
+        pytest.param(protocol.pack("ack"), id="a text"),
         pytest.param(msgpack.packb({5: "a"}), id="a number as key"),
         pytest.param(b"\x81\xa3ack\xa1\xff", id="not UTF-8"),
         pytest.param(b"\xc1", id="a byte that msgpack does not have"),
         pytest.param(b"\xdf\xff\xff\xff\xff", id="a map without end"),
         pytest.param(b"\x91" * 2000, id="a nest without end"),
-        pytest.param(forward.pack(["HELO", {"nonce": b"", "auth": b""}]), id="a login is asked"),
+        pytest.param(protocol.pack(["HELO", {"nonce": b"", "auth": b""}]), id="a login is asked"),
     ],
 )
 def test_any_other_answer_than_an_ack_is_a_mismatch(answer: bytes) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from eventrouter.health import CONTACT_SECONDS, TURN_SECONDS, Health, Pulse
-from eventrouter.reflector import WATCH_SECONDS
+from eventrouter.capture.reflector import WATCH_SECONDS
+from eventrouter.ops.health import CONTACT_SECONDS, TURN_SECONDS, Health, Pulse
 from tests.unit.fakes import FakeClock
 
 

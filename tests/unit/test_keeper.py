@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from eventrouter.checkpoint import Checkpoint
+from eventrouter.checkpoint.keeper import Keeper
+from eventrouter.checkpoint.stores import Checkpoint
 from eventrouter.errors import CheckpointError, Deposed
-from eventrouter.health import Pulse
-from eventrouter.keeper import Keeper
-from eventrouter.metrics import Metrics
+from eventrouter.ops.health import Pulse
+from eventrouter.ops.metrics import Metrics
 from tests.unit.fakes import FakeClock
 
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from eventrouter.capture.lister import PAGE_SIZE, History, Lister, bisect
+from eventrouter.capture.retry import Retry
 from eventrouter.clock import Backoff
 from eventrouter.errors import AheadOfServer, ApiError, Expired
-from eventrouter.lister import PAGE_SIZE, History, Lister, bisect
-from eventrouter.metrics import Metrics
-from eventrouter.parsing import Page
-from eventrouter.retry import Retry
-from eventrouter.schema import OddEvent, odd_event
+from eventrouter.kube.parsing import Page
+from eventrouter.kube.schema import OddEvent, odd_event
+from eventrouter.ops.metrics import Metrics
 from tests.unit.fakes import FakeStop
 
 HICCUP = ApiError("the API server answered 500", reason="server_error", status=500)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from eventrouter import logs
+from eventrouter.ops import logs
 
 pytestmark = pytest.mark.usefixtures("own_logging")
 

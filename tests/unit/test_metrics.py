@@ -10,7 +10,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from eventrouter import __version__
-from eventrouter.metrics import Metrics
+from eventrouter.ops.metrics import Metrics
 
 # What dashboards and alerts ask for, and by which labels.
 NAMES = {

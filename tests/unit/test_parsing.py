@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from msgspec import to_builtins
 
 from eventrouter.errors import ApiError, BadLine
-from eventrouter.parsing import parse_object, parse_page, parse_watch_event
-from eventrouter.schema import Event, OddEvent
+from eventrouter.kube.parsing import parse_object, parse_page, parse_watch_event
+from eventrouter.kube.schema import Event, OddEvent
 from tests.unit.material import containers_of, integers, make_event, texts
 
 finite_numbers = st.floats(allow_nan=False, allow_infinity=False)

@@ -12,11 +12,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from eventrouter.batch import MAX_BYTES as BATCH_BYTES
-from eventrouter.batch import MAX_RECORDS as BATCH_RECORDS
-from eventrouter.batch import Batch
 from eventrouter.clock import SystemClock
-from eventrouter.queue import Queue
+from eventrouter.forward.batch import MAX_BYTES as BATCH_BYTES
+from eventrouter.forward.batch import MAX_RECORDS as BATCH_RECORDS
+from eventrouter.forward.batch import Batch
+from eventrouter.forward.queue import Queue
 from tests.unit.fakes import FakeClock
 
 LINGER = 0.25

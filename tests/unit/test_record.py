@@ -15,8 +15,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from eventrouter import forward
-from eventrouter.record import KINDS, MAX_RECORD_BYTES, Record, Shaper, event_time
+from eventrouter.capture.record import KINDS, MAX_RECORD_BYTES, Record, Shaper, event_time
+from eventrouter.forward import protocol
 from tests.unit.material import (
     UID,
     depth,
@@ -151,7 +151,7 @@ def test_any_object_becomes_a_frame_that_fluent_bit_can_read(
     """No exception, at most 32 levels, and an id that Elasticsearch takes."""
     record = Shaper(cluster=cluster).shape(read(event), verb, old_state)
 
-    tag, entries, option = unpack(forward.frame("t", [record.entry], chunk="c"))
+    tag, entries, option = unpack(protocol.frame("t", [record.entry], chunk="c"))
     assert (tag, len(entries), option) == ("t", 1, {"chunk": "c"})
     assert depth([tag, entries, option]) <= 32
     shipped = entries[0][1]

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from eventrouter.batch import Batch
-from eventrouter.capture import Capture
+from eventrouter.capture.batcher import Capture
+from eventrouter.capture.lister import Lister
+from eventrouter.capture.record import Shaper
+from eventrouter.capture.reflector import Reflector
+from eventrouter.capture.retry import Retry
+from eventrouter.capture.states import OldStates
 from eventrouter.clock import Backoff
-from eventrouter.health import Pulse
-from eventrouter.lister import Lister
-from eventrouter.metrics import Metrics
-from eventrouter.parsing import Page
-from eventrouter.queue import Queue
-from eventrouter.record import Shaper
-from eventrouter.reflector import Reflector
-from eventrouter.retry import Retry
-from eventrouter.states import OldStates
+from eventrouter.forward.batch import Batch
+from eventrouter.forward.queue import Queue
+from eventrouter.kube.parsing import Page
+from eventrouter.ops.health import Pulse
+from eventrouter.ops.metrics import Metrics
 from tests.unit.fakes import FakeClock, FakeStop
 from tests.unit.material import make_event, read
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from eventrouter.capture.retry import Retry
 from eventrouter.clock import Backoff
 from eventrouter.errors import ApiError, Expired
-from eventrouter.metrics import Metrics
-from eventrouter.retry import Retry
+from eventrouter.ops.metrics import Metrics
 from tests.unit.fakes import FakeStop
 
 AWAY = ApiError("cannot reach it", reason="unreachable")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from kubernetes import client
 
-from eventrouter import schema
-from eventrouter.schema import Event, ObjectMeta, OddEvent, odd_event
+from eventrouter.kube import schema
+from eventrouter.kube.schema import Event, ObjectMeta, OddEvent, odd_event
 from tests.unit.material import UID, make_event, read, strange_events
 
 _OF_API = [

@@ -9,7 +9,7 @@ import uuid
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eventrouter.states import OldStates
+from eventrouter.capture.states import OldStates
 
 ROOMY = 1 << 18
 

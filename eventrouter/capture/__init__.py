@@ -1,0 +1,1 @@
+"""From the API server's events to queued records: list, watch, resume, shape."""

@@ -1,0 +1,1 @@
+"""What an operator sees: metrics, health, logs and the HTTP server that shows them."""

@@ -1,0 +1,111 @@
+"""/metrics, /livez and /readyz over HTTP."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client.exposition import choose_encoder
+
+from eventrouter.errors import ConfigError
+from eventrouter.ops.health import Health
+from eventrouter.ops.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = 10
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path == "/metrics":
+            encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+            self._answer(200, content_type, encode(self.server.metrics.registry))
+        elif path == "/livez":
+            self._verdict(self.server.health.ailing)
+        elif path == "/readyz":
+            self._verdict(self.server.health.unready)
+        else:
+            self._answer(404, "text/plain", b"there are /metrics, /livez and /readyz\n")
+
+    def _verdict(self, complaints: Callable[[], list[str]]) -> None:
+        found = complaints()
+        text = "".join(f"{line}\n" for line in found) or "ok\n"
+        self._answer(503 if found else 200, "text/plain; charset=utf-8", text.encode())
+
+    def _answer(self, status: int, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        log.debug(format, *args)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], health: Health, metrics: Metrics) -> None:
+        self.health = health
+        self.metrics = metrics
+        host, _ = address
+        if ":" in host or (not host and socket.has_dualstack_ipv6()):
+            self.address_family = socket.AF_INET6
+        super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            with suppress(OSError):  # a system may insist on one family a socket
+                self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        log.debug("A request was broken off: %s", sys.exception())
+
+
+class HttpServer:
+    """Serves on one address, IPv4 and IPv6 where the host is left open. Sleeps between requests."""
+
+    def __init__(self, host: str, port: int, *, health: Health, metrics: Metrics) -> None:
+        try:
+            self._server = _Server((host, port), health, metrics)
+        except (OSError, OverflowError) as error:
+            raise ConfigError("--listen", f"cannot listen on {host}:{port}: {error}") from error
+        self._closing = False
+        self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; of interest when 0 was asked for."""
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        """Serve from now on."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._closing = True
+        with suppress(OSError):  # a connection wakes it
+            family = self._server.address_family
+            host = self._server.server_address[0]
+            wildcard = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+            with socket.socket(family) as waker:
+                waker.settimeout(1)
+                waker.connect((wildcard.get(str(host), str(host)), self.port))
+        self._thread.join(timeout=2)
+        self._server.server_close()
+
+    def _serve(self) -> None:
+        # Not serve_forever, which wakes up twice a second to see whether it should stop.
+        while not self._closing:
+            self._server.handle_request()

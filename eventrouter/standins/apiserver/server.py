@@ -1,0 +1,174 @@
+"""A pretended kube-apiserver, as far as a reader of core/v1 Events can tell.
+
+What it says and how is that of kube-apiserver 1.36: events have no watch cache, so lists and
+watches read the store itself, and nobody gets a BOOKMARK.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from functools import partial
+from pathlib import Path
+
+from eventrouter.standins.apiserver.encoding import encode
+from eventrouter.standins.apiserver.faults import Faults
+from eventrouter.standins.apiserver.http import (
+    LAST_CHUNK,
+    Kind,
+    Request,
+    chunk,
+    head,
+    read_request,
+    response,
+)
+from eventrouter.standins.apiserver.listing import list_events, parse_revision
+from eventrouter.standins.apiserver.selector import FieldSelector
+from eventrouter.standins.apiserver.status import EXPIRED_WATCH, Refusal
+from eventrouter.standins.apiserver.store import Compacted, EventStore
+from eventrouter.standins.apiserver.stream import Stream
+from eventrouter.standins.standin import StandIn
+
+_EVENTS = re.compile(r"/api/v1/(namespaces/[^/]+/)?events")
+_VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.3", "platform": "linux/amd64"}
+_WATCH_SECONDS = 1800.0  # where the client names no timeout: 30 to 60 minutes on a real server
+
+_KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+clusters:
+- name: demo
+  cluster: {{server: "{url}"}}
+users:
+- name: demo
+  user: {{token: "{token}"}}
+contexts:
+- name: demo
+  context: {{cluster: demo, user: demo}}
+current-context: demo
+"""
+
+
+class ApiServer(StandIn):
+    """Serves the events of a store on a loopback port, over plain HTTP.
+
+    `requests` is everything asked so far, in order. `tokens`, when set, are the only bearer tokens
+    accepted; `denied` are the verbs ("list", "watch") that `user` has no right to. `faults` brings
+    about what else can go wrong.
+    """
+
+    def __init__(
+        self, store: EventStore, *, port: int = 0, user: str = "system:serviceaccount:demo:demo"
+    ) -> None:
+        self.store = store
+        self.user = user
+        self.requests: list[Request] = []
+        self.tokens: set[str] | None = None
+        self.denied: set[str] = set()
+        self.faults = Faults(self, open_streams=self.open_streams)
+        self._streams: list[Stream] = []
+        super().__init__(f"tcp://127.0.0.1:{port}")
+
+    @property
+    def url(self) -> str:
+        return self.address.replace("tcp:", "http:")
+
+    def open_streams(self) -> list[Stream]:
+        """The watches that are open now."""
+        with self.changed:
+            return list(self._streams)
+
+    def wait_for_requests(
+        self, count: int, *, kind: Kind | None = None, timeout: float = 30.0
+    ) -> list[Request]:
+        """Wait until so many requests (of a kind) have come in all, and give them."""
+
+        def enough() -> list[Request] | None:
+            found = [request for request in self.requests if kind in (None, request.kind)]
+            return found if len(found) >= count else None
+
+        return self.wait_for(enough, timeout=timeout) or []
+
+    def wait_for_watches(self, count: int, *, timeout: float = 30.0) -> None:
+        """Wait until exactly so many watches are open."""
+        self.wait_for(lambda: len(self._streams) == count, timeout=timeout)
+
+    def write_kubeconfig(self, path: Path, *, token: str = "demo") -> None:
+        path.write_text(_KUBECONFIG.format(url=self.url, token=token), encoding="utf-8")
+
+    def serve(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as reader:
+            while (request := read_request(reader)) is not None:
+                with self.changing():
+                    self.requests.append(request)
+                self.pass_gate(connection)
+                try:
+                    self._answer(connection, request)
+                except Refusal as refusal:
+                    status = encode(refusal.body) + b"\n"
+                    connection.sendall(
+                        response(refusal.code, status, request=request, headers=refusal.headers)
+                    )
+
+    def _answer(self, connection: socket.socket, request: Request) -> None:
+        self.faults.strike(request)
+        self._authenticate(request)
+        if request.path == "/version":
+            connection.sendall(response(200, encode(_VERSION), request=request))
+            return
+        if not _EVENTS.fullmatch(request.path):
+            raise Refusal.not_found()
+        if request.method != "GET":
+            raise Refusal(405, "the server does not allow this method on the requested resource")
+        verb = "watch" if request.is_watch else "list"
+        if verb in self.denied:
+            raise Refusal.forbidden(user=self.user, verb=verb, namespace=request.namespace)
+        if request.is_watch:
+            self._watch(connection, request)
+        else:
+            connection.sendall(response(200, list_events(self.store, request), request=request))
+
+    def _authenticate(self, request: Request) -> None:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if self.tokens is not None and token not in self.tokens:
+            raise Refusal.unauthorized()
+
+    def _watch(self, connection: socket.socket, request: Request) -> None:
+        query = request.query
+        for option in ("resourceVersionMatch", "sendInitialEvents"):  # the WatchList gate is off
+            if option in query:
+                raise Refusal.invalid_option(option, f"{option} is forbidden for watch")
+        selector = FieldSelector(query.get("fieldSelector", ""))
+        # None and 0 are the same: first everything there is, with no mark of where that ends.
+        after = parse_revision(query.get("resourceVersion", "")) or None
+        seconds = float(query.get("timeoutSeconds") or _WATCH_SECONDS)
+        expiry = self.faults.next_expiry()
+        expired = Refusal.expired(EXPIRED_WATCH)
+        if expiry == "status":
+            raise expired
+        connection.sendall(head(200, headers={"Transfer-Encoding": "chunked"}))
+        if expiry == "empty":
+            connection.sendall(LAST_CHUNK)
+            return
+        try:
+            if expiry == "line":
+                raise Compacted
+            watch = self.store.watch(after, namespace=request.namespace)
+        except Compacted:
+            # The status was sent before etcd was asked: too old is HTTP 200, then an ERROR line.
+            connection.sendall(chunk(expired.line) + LAST_CHUNK)
+            return
+        stream = Stream(
+            connection,
+            watch,
+            selector=selector,
+            pass_gate=partial(self.pass_gate, connection),
+        )
+        with self.changing():
+            self._streams.append(stream)
+        try:
+            stream.run(seconds=seconds)
+        finally:
+            watch.close()
+            with self.changing():
+                self._streams.remove(stream)

@@ -1,0 +1,1 @@
+"""A stand-in for Fluent Bit's forward input."""
