@@ -115,7 +115,7 @@ format: $(VENV)/.dev  ## let ruff repair and format what it can
 	@$(BIN)/ruff format .
 
 e2e: $(VENV)/.dev  ## the end-to-end suite, on real programs; builds those that it can
-	@$(BIN)/python -m tests.e2e.parts
+	@$(BIN)/python -m tests.programs
 	@$(BIN)/python -m tests.chart.programs
 	@failed=0; \
 	$(BIN)/python -m pytest -m e2e tests/e2e tests/chart $(ARGS) || failed=1; \
@@ -123,14 +123,14 @@ e2e: $(VENV)/.dev  ## the end-to-end suite, on real programs; builds those that 
 	exit $$failed
 
 drills: $(VENV)/.dev  ## faults of every kind, and a table of what they cost; DRILLS=long for hours
-	@$(BIN)/python -m tests.e2e.parts
+	@$(BIN)/python -m tests.programs
 	@$(RUN_DRILLS) $(ARGS)
 
 bench: $(VENV)/.dev  ## what it costs, some minutes on a quiet machine; ARGS="--only stream"
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 bench-real: $(VENV)/.dev  ## the same with a real kube-apiserver and etcd; builds them
-	@$(BIN)/python -m tests.e2e.parts
+	@$(BIN)/python -m tests.programs
 	@$(BIN)/python -m tests.bench.real
 
 lock: $(VENV)/.created  ## pin the newest versions that pyproject.toml allows in requirements/

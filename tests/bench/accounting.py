@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.e2e.parts.module import ROOT
-from tests.e2e.parts.program import Program
+from tests.programs.module import ROOT
+from tests.programs.program import Program
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from tests.bench.accounting import compile_bytecode, price, usage
 from tests.bench.sidecar import new_sidecar
 from tests.e2e.direct import stored
-from tests.e2e.parts import ApiServer, Etcd, ProgramError, Watcher, find
+from tests.programs import ApiServer, Etcd, ProgramError, Watcher, find
 
 EVENTS = 30_000
 

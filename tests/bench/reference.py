@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tests.e2e.parts.module import Module
+from tests.programs.module import Module
 
 
 class Reference(Module):

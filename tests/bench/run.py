@@ -15,7 +15,7 @@ from tests.bench.accounting import Usage, price, usage
 from tests.bench.probe import Probe
 from tests.bench.sidecar import Sidecar, new_sidecar
 from tests.bench.source import Source
-from tests.e2e.parts.watcher import Watcher
+from tests.programs.watcher import Watcher
 
 _LOOK_SECONDS = 0.1
 # A reading of its metrics costs the watcher as much as a hundred events.

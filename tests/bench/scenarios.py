@@ -24,7 +24,7 @@ from tests.bench.replay import Replay
 from tests.bench.run import Result, Run
 from tests.bench.sidecar import new_sidecar
 from tests.bench.source import Source
-from tests.e2e.parts.program import ProgramError
+from tests.programs.program import ProgramError
 
 Figures = dict[str, Any]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from eventrouter.demo.sidecar import find_fluent_bit
 from eventrouter.standins.receiver.receiver import Receiver
-from tests.e2e.parts.fluentbit import FluentBit
-from tests.e2e.parts.module import ROOT, Module
-from tests.e2e.parts.program import accepts, free_port
+from tests.programs.fluentbit import FluentBit
+from tests.programs.module import ROOT, Module
+from tests.programs.program import accepts, free_port
 
 
 class StandIn(Module):

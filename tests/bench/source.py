@@ -8,8 +8,8 @@ from pathlib import Path
 
 from eventrouter.standins.apiserver.server import ApiServer
 from tests.bench.replay import Replay
-from tests.e2e.parts.module import Module
-from tests.e2e.parts.program import wait_until
+from tests.programs.module import Module
+from tests.programs.program import wait_until
 
 
 class Source(Module):

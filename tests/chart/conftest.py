@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.chart.chart import env_of, pod_of, render, sidecar_of, write_config
-from tests.e2e.parts import ApiServer, Etcd, FluentBit, find
+from tests.programs import ApiServer, Etcd, FluentBit, find
 
 NAMESPACES = ("logging", "observability", "team-a", "team-b")
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}

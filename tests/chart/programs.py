@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 # helm comes from the module that the end-to-end tests have already.
 _MODULES = {
-    "helm": (ROOT / "tests/e2e/parts/go/tools", "helm.sh/helm/v4", "cmd/helm"),
+    "helm": (ROOT / "tests/programs/go/tools", "helm.sh/helm/v4", "cmd/helm"),
     "helm-docs": (
         Path(__file__).parent / "tools",
         "github.com/norwoodj/helm-docs",

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.chart.chart import CASES, CHART, ROOT, helm, of_kind, one, render
-from tests.e2e.parts import ApiServer, KubeClient, wait_until
+from tests.programs import ApiServer, KubeClient, wait_until
 
 pytestmark = pytest.mark.e2e
 

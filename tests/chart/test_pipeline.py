@@ -8,8 +8,8 @@ import json
 import pytest
 
 from tests.chart.chart import CHART, ROOT, helm
-from tests.e2e.parts import ApiRefused, Elasticsearch, Watcher, find, wait_until
-from tests.e2e.parts.catalog import jdk
+from tests.programs import ApiRefused, Elasticsearch, Watcher, find, wait_until
+from tests.programs.catalog import jdk
 
 pytestmark = pytest.mark.e2e
 

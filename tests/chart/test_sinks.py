@@ -18,7 +18,7 @@ import pytest
 from eventrouter.capture.record import Shaper
 from eventrouter.forward import protocol
 from eventrouter.forward.connection import Address, Link
-from tests.e2e.parts import FluentBit, wait_until
+from tests.programs import FluentBit, wait_until
 from tests.unit.material import make_event, read, unpack
 
 pytestmark = pytest.mark.e2e

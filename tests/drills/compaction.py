@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import urllib3
 
-from tests.e2e.parts import Etcd
+from tests.programs import Etcd
 
 
 class Compaction:

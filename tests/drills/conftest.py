@@ -16,8 +16,8 @@ import pytest
 from tests.drills.drill import Drill, Row
 from tests.e2e.conftest import GetPart, part, session_elasticsearch  # noqa: F401
 from tests.e2e.load import NAMESPACES
-from tests.e2e.parts import ApiServer, Elasticsearch, Etcd, Program
 from tests.e2e.pipeline import INDICES
+from tests.programs import ApiServer, Elasticsearch, Etcd, Program
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

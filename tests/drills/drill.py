@@ -22,8 +22,8 @@ from tests.drills.patient import PatientClient
 from tests.e2e.ledger import Ledger, State
 from tests.e2e.load import Load, Written, in_background
 from tests.e2e.oracle import Comparison, Expected, compare, event_time, expected_documents
-from tests.e2e.parts import ApiServer, Elasticsearch, Etcd, FluentBit, wait_until
 from tests.e2e.pipeline import INDICES
+from tests.programs import ApiServer, Elasticsearch, Etcd, FluentBit, wait_until
 
 CONFIG = Path(__file__).parents[2] / "fluent" / "fluent-bit.yaml"
 RATE = 50.0

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.e2e.parts import FluentBit, Watcher
+from tests.programs import FluentBit, Watcher
 
 
 class PodWatcher(Watcher):

@@ -8,8 +8,8 @@ from functools import partial
 
 import urllib3
 
-from tests.e2e.parts import ApiRefused, KubeClient
-from tests.e2e.parts.kubeclient import Group, Json
+from tests.programs import ApiRefused, KubeClient
+from tests.programs.kubeclient import Group, Json
 
 PATIENCE_SECONDS = 300.0
 _PAUSE_SECONDS = 0.3

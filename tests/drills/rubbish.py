@@ -21,7 +21,7 @@ import urllib3
 
 from tests.drills.plan import Plan
 from tests.drills.relay import Relay
-from tests.e2e.parts import ApiServer
+from tests.programs import ApiServer
 
 # Every code that a Status can have, and some that it can't.
 CODES = (400, 401, 403, 404, 405, 406, 408, 409, 410, 413, 415, 422, 423, 429, 500, 501, 503, 504)

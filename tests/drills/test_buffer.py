@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.drills.drill import CONFIG, Drill, figure
-from tests.e2e.parts import wait_until
+from tests.programs import wait_until
 
 pytestmark = pytest.mark.e2e
 

@@ -10,7 +10,7 @@ import pytest
 from tests.drills.cgroup import memory_limited
 from tests.drills.drill import Drill
 from tests.e2e.direct import stored, take_down
-from tests.e2e.parts import wait_until
+from tests.programs import wait_until
 
 pytestmark = pytest.mark.e2e
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.drills.disk import MIB, SmallDisk, mounted
 from tests.drills.drill import CONFIG, Drill, figure
 from tests.drills.pair import Pair
-from tests.e2e.parts import free_port, wait_until
+from tests.programs import free_port, wait_until
 
 pytestmark = pytest.mark.e2e
 

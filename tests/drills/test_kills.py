@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.drills.drill import Drill, figure
-from tests.e2e.parts import wait_until
+from tests.programs import wait_until
 
 pytestmark = pytest.mark.e2e
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.drills.drill import Drill
 from tests.drills.pair import Pair
-from tests.e2e.parts import wait_until
-from tests.e2e.parts.apiserver import READ_EVENTS
+from tests.programs import wait_until
+from tests.programs.apiserver import READ_EVENTS
 
 pytestmark = pytest.mark.e2e
 

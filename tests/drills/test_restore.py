@@ -9,7 +9,7 @@ import pytest
 
 from tests.drills.drill import Drill
 from tests.e2e.conftest import GetPart
-from tests.e2e.parts import wait_until
+from tests.programs import wait_until
 
 pytestmark = pytest.mark.e2e
 

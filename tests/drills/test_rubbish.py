@@ -7,7 +7,7 @@ import pytest
 from tests.drills.drill import Drill, figure, led_to
 from tests.drills.rubbish import RubbishAcks, RubbishApi
 from tests.e2e.load import NAMESPACES
-from tests.e2e.parts import free_port, wait_until
+from tests.programs import free_port, wait_until
 
 pytestmark = pytest.mark.e2e
 

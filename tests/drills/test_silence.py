@@ -9,7 +9,7 @@ import pytest
 
 from tests.drills.drill import Drill, figure, led_to
 from tests.drills.relay import Relay
-from tests.e2e.parts import free_port, wait_until
+from tests.programs import free_port, wait_until
 
 pytestmark = pytest.mark.e2e
 

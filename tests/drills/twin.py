@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.e2e.parts import ApiServer, Etcd, KubeClient
+from tests.programs import ApiServer, Etcd, KubeClient
 
 
 class TwinApiServer(ApiServer):

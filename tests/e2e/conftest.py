@@ -1,6 +1,6 @@
 """The end-to-end tests' fixtures: real programs, or a skip that says what is missing.
 
-Nothing is built here: `python -m tests.e2e.parts` does that, and `make e2e` calls it first.
+Nothing is built here: `python -m tests.programs` does that, and `make e2e` calls it first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import pytest
 
 from tests.e2e.ledger import Ledger
 from tests.e2e.load import NAMESPACES, Load
-from tests.e2e.parts import (
+from tests.e2e.pipeline import INDICES, Pipeline
+from tests.programs import (
     ApiServer,
     Elasticsearch,
     Etcd,
@@ -21,8 +22,7 @@ from tests.e2e.parts import (
     Part,
     Watcher,
 )
-from tests.e2e.parts.catalog import RECIPES, jdk
-from tests.e2e.pipeline import INDICES, Pipeline
+from tests.programs.catalog import RECIPES, jdk
 
 CONFIG = Path(__file__).parents[2] / "fluent" / "fluent-bit.yaml"
 _asked_for: dict[str, Part] = {}

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 
 from tests.e2e.ledger import Event, Ledger
 from tests.e2e.load import Written, core_event, in_background
-from tests.e2e.parts import Etcd, KubeClient
+from tests.programs import Etcd, KubeClient
 
 _ROUND_SECONDS = 0.1
 

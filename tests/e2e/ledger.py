@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.e2e.parts import KubeClient
+from tests.programs import KubeClient
 
 Event = dict[str, Any]
 

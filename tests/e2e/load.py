@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any
 
 from tests.e2e.ledger import Event, Ledger
-from tests.e2e.parts import KubeClient
-from tests.e2e.parts.kubeclient import Group
+from tests.programs import KubeClient
+from tests.programs.kubeclient import Group
 
 NAMESPACES = ("default", "team-a", "team-b")
 # Texts that have broken pipelines: escapes, line ends, astral characters, what looks like JSON.

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 
 from tests.e2e.ledger import Event, Ledger, State, without_managed_fields
-from tests.e2e.parts import Document
+from tests.programs import Document
 
 DAY = timedelta(days=1)
 

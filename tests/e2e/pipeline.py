@@ -12,7 +12,7 @@ from functools import partial
 from tests.e2e.ledger import Ledger
 from tests.e2e.load import Load, Written, in_background
 from tests.e2e.oracle import Comparison, Expected, compare, expected_documents
-from tests.e2e.parts import ApiServer, Elasticsearch, Etcd, FluentBit, Watcher, wait_until
+from tests.programs import ApiServer, Elasticsearch, Etcd, FluentBit, Watcher, wait_until
 
 INDICES = "kube-events-*"
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.e2e.direct import take_down, writing
 from tests.e2e.oracle import expected_documents
-from tests.e2e.parts import KubeClient, Metrics, wait_until
 from tests.e2e.pipeline import Pipeline
+from tests.programs import KubeClient, Metrics, wait_until
 
 pytestmark = pytest.mark.e2e
 

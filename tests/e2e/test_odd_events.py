@@ -9,8 +9,8 @@ import pytest
 
 from tests.e2e.ledger import Event
 from tests.e2e.oracle import expected_documents, parse_time
-from tests.e2e.parts import Document
 from tests.e2e.pipeline import INDICES, Pipeline
+from tests.programs import Document
 
 pytestmark = pytest.mark.e2e
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.ledger import Event, Ledger, as_core
 from tests.e2e.oracle import Comparison, compare, event_time, expected_documents
-from tests.e2e.parts import Document
+from tests.programs import Document
 
 CREATED = "2026-03-01T12:00:00Z"
 

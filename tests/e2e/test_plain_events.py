@@ -11,7 +11,7 @@ from msgspec import UNSET, to_builtins
 from eventrouter.kube.parsing import parse_page, parse_watch_event
 from eventrouter.kube.schema import Event
 from tests.e2e.load import core_event, new_event
-from tests.e2e.parts.apiserver import ApiServer
+from tests.programs.apiserver import ApiServer
 
 pytestmark = pytest.mark.e2e
 

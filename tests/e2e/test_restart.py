@@ -8,8 +8,8 @@ import time
 import pytest
 
 from tests.e2e.oracle import expected_documents
-from tests.e2e.parts import wait_until
 from tests.e2e.pipeline import INDICES, Pipeline
+from tests.programs import wait_until
 
 pytestmark = pytest.mark.e2e
 

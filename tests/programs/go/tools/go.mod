@@ -1,4 +1,4 @@
-module eventrouter/tests/e2e/parts/tools
+module eventrouter/tests/programs/tools
 
 go 1.26.0
 

@@ -13,7 +13,7 @@ from eventrouter.standins.apiserver.store import (
     EventStore,
     NotReached,
 )
-from tests.demo.client import make_event
+from tests.unit.standins.client import make_event
 
 
 def names(page):

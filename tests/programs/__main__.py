@@ -1,4 +1,4 @@
-"""`python -m tests.e2e.parts [PART...]`: build what can be built, and say what is there.
+"""`python -m tests.programs [PART...]`: build what can be built, and say what is there.
 
 Without names: all that the end-to-end tests and the drills use. The exit code is 1 if a build
 failed, and 0 if something is missing that only the user can install: the tests that need it are
@@ -11,12 +11,12 @@ import argparse
 import sys
 import time
 
-from tests.e2e.parts.building import BuildError
-from tests.e2e.parts.catalog import RECIPES, Part
+from tests.programs.building import BuildError
+from tests.programs.catalog import RECIPES, Part
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.e2e.parts", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.programs", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(RECIPES))
     parser.add_argument("--no-build", action="store_true", help="only say what is there")
     options = parser.parse_args(arguments)

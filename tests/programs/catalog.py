@@ -15,13 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.parts.building import BuildError, Progress, cache_folder, make_once, run
+from tests.programs.building import BuildError, Progress, cache_folder, make_once, run
 
 HERE = Path(__file__).parent
 GO_MODULES = HERE / "go"
 ELASTICSEARCH_SOURCES = HERE / "elasticsearch"
 OLDEST_JDK = 21
-BUILDS_IT = "python -m tests.e2e.parts builds it"
+BUILDS_IT = "python -m tests.programs builds it"
 
 
 @dataclass(frozen=True, slots=True)

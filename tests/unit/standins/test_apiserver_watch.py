@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 
-from tests.demo.client import connected, line, make_event
+from tests.unit.standins.client import connected, line, make_event
 
 
 def summary(watch_line):

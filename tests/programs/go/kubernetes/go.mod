@@ -1,4 +1,4 @@
-module eventrouter/tests/e2e/parts/kubernetes
+module eventrouter/tests/programs/kubernetes
 
 go 1.26.0
 

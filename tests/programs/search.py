@@ -11,8 +11,8 @@ from typing import Any
 
 import urllib3
 
-from tests.e2e.parts.catalog import ELASTICSEARCH_SOURCES
-from tests.e2e.parts.program import Program, free_port
+from tests.programs.catalog import ELASTICSEARCH_SOURCES
+from tests.programs.program import Program, free_port
 
 Json = dict[str, Any]
 

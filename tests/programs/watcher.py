@@ -8,8 +8,8 @@ from pathlib import Path
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.parts.module import Module
-from tests.e2e.parts.program import free_port
+from tests.programs.module import Module
+from tests.programs.program import free_port
 
 
 class Metrics:

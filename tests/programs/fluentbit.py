@@ -7,7 +7,7 @@ from pathlib import Path
 
 import urllib3
 
-from tests.e2e.parts.program import Program, accepts, free_port
+from tests.programs.program import Program, accepts, free_port
 
 
 class FluentBit(Program):

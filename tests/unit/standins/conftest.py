@@ -5,7 +5,7 @@ import pytest
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.apiserver.store import EventStore
 from eventrouter.standins.receiver.receiver import Receiver
-from tests.demo.client import connected
+from tests.unit.standins.client import connected
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import urllib3
 
-from tests.e2e.parts.program import Program, free_port
+from tests.programs.program import Program, free_port
 
 _PIPELINED = 200
 

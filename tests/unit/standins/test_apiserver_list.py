@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from eventrouter.standins.apiserver.listing import Token
-from tests.demo.client import connected, make_event
+from tests.unit.standins.client import connected, make_event
 
 
 @pytest.fixture

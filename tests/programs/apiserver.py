@@ -11,9 +11,9 @@ from typing import Any
 
 import urllib3
 
-from tests.e2e.parts.etcd import Etcd
-from tests.e2e.parts.kubeclient import KubeClient
-from tests.e2e.parts.program import Program, free_port, wait_until
+from tests.programs.etcd import Etcd
+from tests.programs.kubeclient import KubeClient
+from tests.programs.program import Program, free_port, wait_until
 
 READ_EVENTS: dict[str, Any] = {
     "apiGroups": [""],

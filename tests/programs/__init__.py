@@ -1,0 +1,29 @@
+"""The real programs of the end-to-end tests: found or built, started, stopped, killed."""
+
+from tests.programs.apiserver import ApiServer
+from tests.programs.catalog import Part, find, missing
+from tests.programs.etcd import Etcd
+from tests.programs.fluentbit import FluentBit
+from tests.programs.kubeclient import ApiRefused, KubeClient
+from tests.programs.program import Program, ProgramError, free_port, wait_until
+from tests.programs.search import Document, Elasticsearch
+from tests.programs.watcher import Metrics, Watcher
+
+__all__ = [
+    "ApiRefused",
+    "ApiServer",
+    "Document",
+    "Elasticsearch",
+    "Etcd",
+    "FluentBit",
+    "KubeClient",
+    "Metrics",
+    "Part",
+    "Program",
+    "ProgramError",
+    "Watcher",
+    "find",
+    "free_port",
+    "missing",
+    "wait_until",
+]
