@@ -10,7 +10,7 @@ from typing import Any
 from eventrouter.capture.record import Record, Shaper
 from eventrouter.capture.states import OldStates
 from eventrouter.errors import ApiError, BadLine, Expired
-from eventrouter.forward.batch import Batch
+from eventrouter.forward.batch import Batch, Position
 from eventrouter.kube.parsing import parse_watch_event
 from eventrouter.kube.schema import Event, OddEvent
 from eventrouter.ops.metrics import Metrics
@@ -152,7 +152,7 @@ class Capture:
         if last_deleted:
             position = _first_resource_version(last_deleted) or position
         if position:
-            batch.positions[namespace] = position
+            batch.positions[namespace] = Position(position)
         return batch, end
 
     def _shape(self, event: Event, verb: str, old_state: bytes | None = None) -> Record:

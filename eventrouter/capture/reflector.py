@@ -19,7 +19,7 @@ from eventrouter.capture.lister import History, Lister
 from eventrouter.capture.retry import Retry
 from eventrouter.clock import Clock, Stop
 from eventrouter.errors import ApiError, BadLine, Expired
-from eventrouter.forward.batch import Batch
+from eventrouter.forward.batch import Batch, Position
 from eventrouter.forward.queue import Queue
 from eventrouter.ops.health import Pulse
 from eventrouter.ops.metrics import Metrics
@@ -180,7 +180,7 @@ class Reflector:
         if position is None or self._stop.is_set():
             return
         batch = Batch()
-        batch.positions[self._namespace] = position
+        batch.positions[self._namespace] = Position(position)
         self._put(batch)
         log.info(
             "Listed the events", extra={"namespace": self._namespace, "resource_version": position}
@@ -274,12 +274,13 @@ class Reflector:
     def _enqueue(self, batch: Batch) -> bool:
         """Queue a batch if there is room before long, and move the position."""
         # Looked at before: once queued it is the queue's, which may add others' records to it.
-        kinds, position = batch.kinds(), batch.positions.get(self._namespace, self.position)
+        kinds, reached = batch.kinds(), batch.positions.get(self._namespace)
         self._pulse.beat()
         if not self._queue.put(batch, patience=PATIENCE):
             return False
         for kind, count in kinds.items():
             self._metrics.received.labels(kind).inc(count)
-        self.position = position
+        if reached is not None:
+            self.position = reached.resource_version
         self._pulse.beat()
         return True

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 
 from eventrouter.checkpoint.buffer import Buffer
-from eventrouter.checkpoint.stores import Checkpoint, CheckpointWriter
+from eventrouter.checkpoint.stores import Checkpoint, CheckpointWriter, ResourceVersions
 from eventrouter.clock import Clock
 from eventrouter.errors import CheckpointError, Deposed
 from eventrouter.forward.batch import Positions
@@ -26,7 +26,7 @@ _IDLE_SECONDS = 60.0
 class _Landmark:
     """Positions that are delivered once none of these chunks exists any more."""
 
-    positions: Positions
+    positions: ResourceVersions
     chunks: frozenset[str]
 
 
@@ -56,9 +56,9 @@ class Keeper:
         self._clock = clock
         self._changed = threading.Condition()
         self._stopping = False
-        self._acked: Positions = {}
-        self._delivered: Positions = {}
-        self._started: Positions = {}
+        self._acked: ResourceVersions = {}
+        self._delivered: ResourceVersions = {}
+        self._started: ResourceVersions = {}
         self._saving = threading.Lock()
         self._landmark: _Landmark | None = None
         self._saved: Checkpoint | None = None
@@ -84,7 +84,9 @@ class Keeper:
     def acked(self, positions: Positions) -> None:
         """Everything up to these positions is in the sidecar's buffer now."""
         with self._changed:
-            self._acked = self._acked | positions
+            self._acked = self._acked | {
+                namespace: position.resource_version for namespace, position in positions.items()
+            }
             self._changed.notify()
 
     def run(self) -> None:
@@ -130,7 +132,7 @@ class Keeper:
         saved = self._saved
         return saved is None or saved.acked != self._acked or saved.delivered != self._acked
 
-    def _move_delivered(self, acked: Positions) -> None:
+    def _move_delivered(self, acked: ResourceVersions) -> None:
         chunks = self._chunks()
         if chunks is None:
             return
@@ -157,7 +159,7 @@ class Keeper:
         self._troubles.discard("buffer")
         return chunks
 
-    def _save(self, acked: Positions) -> None:
+    def _save(self, acked: ResourceVersions) -> None:
         started = {name: at for name, at in self._started.items() if name not in self._delivered}
         checkpoint = Checkpoint(
             self._scope, self._buffer.identity(), acked, self._delivered, started

@@ -12,11 +12,13 @@ from typing import Any, Protocol, TypeGuard
 import orjson
 
 from eventrouter.errors import CheckpointError, ConfigError
-from eventrouter.forward.batch import Positions
 
 log = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
+
+# By namespace ("" for the whole cluster).
+ResourceVersions = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,9 @@ class Checkpoint:
 
     scope: str
     buffer: str
-    acked: Positions = field(default_factory=dict)
-    delivered: Positions = field(default_factory=dict)
-    started: Positions = field(default_factory=dict)
+    acked: ResourceVersions = field(default_factory=dict)
+    delivered: ResourceVersions = field(default_factory=dict)
+    started: ResourceVersions = field(default_factory=dict)
 
     def resume_at(self, namespace: str, *, scope: str, buffer: str) -> str | None:
         """The resourceVersion to go on from; None where there is none to go on from."""
@@ -71,7 +73,7 @@ class Checkpoint:
 LOST = Checkpoint(scope="", buffer="")
 
 
-def _are_positions(value: Any) -> TypeGuard[Positions]:
+def _are_positions(value: Any) -> TypeGuard[ResourceVersions]:
     return isinstance(value, dict) and all(
         isinstance(position, str) and position.isdecimal() for position in value.values()
     )

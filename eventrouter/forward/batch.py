@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 # Fluent Bit reads a frame anew from its start with each piece that arrives: 64 to 256 KiB are best
 # (plugins/in_forward/fw_conn.c).
 MAX_RECORDS = 500
 MAX_BYTES = 256 * 1024
 
-# Namespace ("" for the whole cluster) to resourceVersion: all events up to it are in this batch
-# or in an earlier one.
-Positions = dict[str, str]
+
+class Position(NamedTuple):
+    """A resourceVersion that has been reached, and the history that it belongs to.
+
+    `history` counts how often the API server's history had gone back before this position was
+    reached. The same resourceVersion names another state in each history.
+    """
+
+    resource_version: str
+    history: int = 0
+
+
+# By namespace ("" for the whole cluster): all events up to the position are in this batch or in an
+# earlier one.
+Positions = dict[str, Position]
 
 
 class Batch:

@@ -286,7 +286,8 @@ class Follower:
 
     @property
     def position(self) -> str | None:
-        return self.positions.get(self._namespace)
+        reached = self.positions.get(self._namespace)
+        return reached and reached.resource_version
 
     @property
     def ids(self) -> list[str]:
@@ -361,7 +362,7 @@ class Follower:
             self.kinds += [kind] * len(entries)
             self.records += [msgpack.unpackb(entry)[1] for entry in entries]
         self.positions |= batch.positions
-        self.all_positions += batch.positions.values()
+        self.all_positions += [reached.resource_version for reached in batch.positions.values()]
 
 
 def _middle(low: float, high: float) -> float:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from eventrouter.clock import Backoff, SystemClock
 from eventrouter.forward import connection, sender
-from eventrouter.forward.batch import Batch
+from eventrouter.forward.batch import Batch, Position
 from eventrouter.forward.connection import Address, Link
 from eventrouter.forward.queue import Queue
 from eventrouter.forward.sender import Sender
@@ -43,7 +43,7 @@ class Handover:
             address=Address.parse(url),
             queue=self.queue,
             tag_prefix="t",
-            on_acked=lambda positions: self.acked.append(int(positions[""])),
+            on_acked=lambda positions: self.acked.append(int(positions[""].resource_version)),
             metrics=self.metrics,
             pulse=health.thread("sender"),
             contact=health.link("sidecar"),
@@ -61,7 +61,7 @@ class Handover:
                 self._written += 1
                 entry = [_TIME, {"id": str(self._written), "text": text}]
                 batch.add(KINDS[self._written % 3], msgpack.packb(entry))
-            batch.positions[""] = str(self._written)
+            batch.positions[""] = Position(str(self._written))
             assert self.queue.put(batch, patience=10)
 
     @property
@@ -265,7 +265,7 @@ def test_positions_without_records_wait_for_what_was_sent_before(receiver: Recei
         handover.put(1)
         receiver.wait_for_records(6)
         batch = Batch()
-        batch.positions[""] = "77"
+        batch.positions[""] = Position("77")
         handover.queue.put(batch, patience=1)
         eventually(lambda: handover.queue.records == 0)
         assert handover.acked == []

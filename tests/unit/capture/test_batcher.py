@@ -15,7 +15,7 @@ from eventrouter.capture.batcher import Capture, watch_error
 from eventrouter.capture.record import Shaper
 from eventrouter.capture.states import OldStates
 from eventrouter.errors import ApiError, BadLine, Expired
-from eventrouter.forward.batch import MAX_BYTES, MAX_RECORDS, Batch
+from eventrouter.forward.batch import MAX_BYTES, MAX_RECORDS, Batch, Position
 from eventrouter.kube.schema import Event
 from eventrouter.ops.metrics import Metrics
 from tests.unit.material import UID, make_event, nested, read, strange_events, unpack
@@ -102,7 +102,7 @@ def test_lines_become_records_in_order_with_the_position_they_reach(capture: Cap
 
     assert ids(records(batch)) == ["a-11", "b-12", "c-13"]
     assert [record["verb"] for record in records(batch)] == ["ADDED", "UPDATED", "ADDED"]
-    assert batch.positions == {"shop": "13"}
+    assert batch.positions == {"shop": Position("13")}
     assert end is None
 
 
@@ -177,14 +177,14 @@ def test_deletions_and_bookmarks_move_the_position_and_are_not_shipped(
 
     expected = [item for item in lines if b'"ADDED"' in item]
     assert batch.records == len(expected)
-    assert batch.positions == {"": position}
+    assert batch.positions == {"": Position(position)}
     assert end is None
 
 
 def test_a_deletion_with_spaces_in_its_json_is_one_too(capture: Capture) -> None:
     batch, _ = capture.watched([line("DELETED", 12).replace(b":", b": ", 1)], namespace="")
 
-    assert (batch.records, batch.positions) == (0, {"": "12"})
+    assert (batch.records, batch.positions) == (0, {"": Position("12")})
 
 
 def test_a_deleted_events_own_text_is_not_taken_for_its_version(capture: Capture) -> None:
@@ -195,7 +195,7 @@ def test_a_deleted_events_own_text_is_not_taken_for_its_version(capture: Capture
         [line("DELETED", 12, message=forged, reason=f"\\{forged}")], namespace=""
     )
 
-    assert batch.positions == {"": "12"}
+    assert batch.positions == {"": Position("12")}
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_a_deletion_that_names_no_version_moves_nothing(capture: Capture, delete
     after, _ = capture.watched([line("ADDED", 11), deleted], namespace="")
 
     assert alone.is_empty
-    assert after.positions == {"": "11"}
+    assert after.positions == {"": Position("11")}
 
 
 @pytest.mark.parametrize("version", ["", "abc", "-5", "1.5", "٣"])
@@ -224,7 +224,7 @@ def test_an_event_whose_version_is_no_number_is_shipped_and_moves_nothing(
     batch, end = capture.watched([line("ADDED", 11), line("ADDED", version)], namespace="")
 
     assert batch.records == 2
-    assert batch.positions == {"": "11"}
+    assert batch.positions == {"": Position("11")}
     assert end is None
 
 
@@ -243,7 +243,7 @@ def test_what_stands_before_the_end_of_a_watch_is_not_lost(capture: Capture, end
     )
 
     assert versions(records(batch)) == ["11"]
-    assert batch.positions == {"": "12"}
+    assert batch.positions == {"": Position("12")}
     assert end is not None
 
 
@@ -276,7 +276,7 @@ def test_a_bad_line_ends_the_watch(capture: Capture, metrics: Metrics) -> None:
     batch, end = capture.watched([line("ADDED", 11), CUT_OFF], namespace="")
 
     assert isinstance(end, BadLine)
-    assert batch.positions == {"": "11"}
+    assert batch.positions == {"": Position("11")}
     assert count_of(metrics, "events_discarded", reason="bad_line") == 0
 
 
@@ -289,7 +289,7 @@ def test_a_bad_line_that_comes_again_is_skipped_and_counted(
     )
 
     assert versions(records(batch)) == ["11", "13"]
-    assert batch.positions == {"": "13"}
+    assert batch.positions == {"": Position("13")}
     assert end is None
     assert count_of(metrics, "events_discarded", reason="bad_line") == 1
     assert count_of(metrics, "events_received", type="other") == 1
@@ -298,7 +298,7 @@ def test_a_bad_line_that_comes_again_is_skipped_and_counted(
 def test_a_bad_line_at_the_end_moves_nothing(capture: Capture) -> None:
     batch, _ = capture.watched([line("ADDED", 11), CUT_OFF], namespace="", skip_bad=True)
 
-    assert batch.positions == {"": "11"}
+    assert batch.positions == {"": Position("11")}
 
 
 def test_what_had_to_be_cut_is_counted_by_its_reason(capture: Capture, metrics: Metrics) -> None:
@@ -355,7 +355,7 @@ def test_however_the_lines_arrive_the_records_and_the_last_position_are_the_same
         (record["verb"], record["event"]["count"], record.get("old_event", {}).get("count"))
         for record in shipped
     ] == expected
-    assert position == (str(len(story)) if story else None)
+    assert position == (Position(str(len(story))) if story else None)
 
 
 @given(

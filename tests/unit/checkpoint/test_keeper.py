@@ -7,6 +7,7 @@ import pytest
 from eventrouter.checkpoint.keeper import Keeper
 from eventrouter.checkpoint.stores import Checkpoint
 from eventrouter.errors import CheckpointError, Deposed
+from eventrouter.forward.batch import Position
 from eventrouter.ops.health import Pulse
 from eventrouter.ops.metrics import Metrics
 from tests.unit.fakes import FakeClock
@@ -75,7 +76,7 @@ def test_a_buffer_with_a_chunk_that_was_never_acknowledged_is_not_called_empty(
 def test_a_chunk_without_an_ack_does_not_keep_what_is_acked_from_being_sealed(
     keeper: Keeper, buffer: FakeBuffer, writer: FakeWriter
 ) -> None:
-    keeper.acked({"": "7"})
+    keeper.acked({"": Position("7")})
     buffer.held = frozenset({"7.flb"})
     assert keeper.settle() is False
     buffer.held = frozenset({"unacknowledged.flb"})
@@ -88,7 +89,7 @@ def test_an_empty_buffer_is_called_empty_and_seals_what_is_acked(
     keeper: Keeper, writer: FakeWriter
 ) -> None:
     assert keeper.seal(0) is True
-    keeper.acked({"": "7"})
+    keeper.acked({"": Position("7")})
 
     assert keeper.seal(0) is True
     assert writer.saved[-1].delivered == {"": "7"}
@@ -108,7 +109,7 @@ def test_one_that_leads_no_longer_does_not_complain_about_the_checkpoint(
 ) -> None:
     """Another one writes it now. The election has said so, and nobody tries again."""
     writer.error = Deposed("no longer the leader")
-    keeper.acked({"": "7"})
+    keeper.acked({"": Position("7")})
 
     keeper.settle()
 
@@ -119,7 +120,7 @@ def test_a_checkpoint_that_cannot_be_written_is_said_once(
     keeper: Keeper, writer: FakeWriter, caplog: pytest.LogCaptureFixture
 ) -> None:
     writer.error = CheckpointError("disk full")
-    keeper.acked({"": "7"})
+    keeper.acked({"": Position("7")})
 
     keeper.settle()
     keeper.settle()

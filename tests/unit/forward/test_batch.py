@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eventrouter.forward.batch import MAX_BYTES, MAX_RECORDS, Batch
+from eventrouter.forward.batch import MAX_BYTES, MAX_RECORDS, Batch, Position
 
 kinds = st.sampled_from(["normal", "warning", "other"])
 sizes = st.sampled_from([1, 1, 100, 4000, MAX_BYTES // 3, MAX_BYTES // 2, MAX_BYTES, MAX_BYTES + 1])
@@ -95,8 +95,8 @@ def test_merged_batches_are_as_if_all_had_been_added_to_one(
     expected = fill(left, first)
     for kind, entries in fill(right, second).items():
         expected[kind] += entries
-    left.positions = {"": "1", "shop": "5"}
-    right.positions = {"": "2", "bank": "9"}
+    left.positions = {"": Position("1"), "shop": Position("5")}
+    right.positions = {"": Position("2"), "bank": Position("9")}
 
     left.merge(right)
 
@@ -104,7 +104,7 @@ def test_merged_batches_are_as_if_all_had_been_added_to_one(
     assert left.records == sum(map(len, expected.values()))
     assert left.size == sum(len(entry) for entries in expected.values() for entry in entries)
     assert left.kinds() == {kind: len(entries) for kind, entries in expected.items()}
-    assert left.positions == {"": "2", "shop": "5", "bank": "9"}
+    assert left.positions == {"": Position("2"), "shop": Position("5"), "bank": Position("9")}
 
 
 @given(runs, runs)
@@ -152,7 +152,7 @@ def test_a_position_alone_makes_it_worth_sending() -> None:
     """Deletions and bookmarks have no record and still move the position."""
     batch = Batch()
 
-    batch.positions[""] = "7"
+    batch.positions[""] = Position("7")
 
     assert not batch.is_empty
     assert list(batch.frames()) == []

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from eventrouter.clock import SystemClock
 from eventrouter.forward.batch import MAX_BYTES as BATCH_BYTES
 from eventrouter.forward.batch import MAX_RECORDS as BATCH_RECORDS
-from eventrouter.forward.batch import Batch
+from eventrouter.forward.batch import Batch, Position
 from eventrouter.forward.queue import Queue
 from tests.unit.fakes import FakeClock
 
@@ -31,7 +31,7 @@ def batch_of(*entries: bytes, kind: str = "normal", position: str = "") -> Batch
     for entry in entries:
         batch.add(kind, entry)
     if position:
-        batch.positions[""] = position
+        batch.positions[""] = Position(position)
     return batch
 
 
@@ -81,7 +81,7 @@ class AnyUse(RuleBasedStateMachine):
             entry = self.serial.to_bytes(8, "big").ljust(size, b"-")
             batch.add(kind, entry)
             added.append((self.last_put, kind, entry))
-        batch.positions[""] = str(self.last_put)
+        batch.positions[""] = Position(str(self.last_put))
         records, size_before = self.queue.records, self.queue.size
         was_empty = not self.waiting and not records
 
@@ -116,7 +116,7 @@ class AnyUse(RuleBasedStateMachine):
         is_within = batch.records <= BATCH_RECORDS and batch.size <= BATCH_BYTES
         assert is_within or len(puts) == 1
         self.waiting = [item for item in self.waiting if item[2] not in gone]
-        position = int(batch.positions[""])
+        position = int(batch.positions[""].resource_version)
         assert position > self.last_position
         self.last_position = position
         assert all(put > position for put, _, _ in self.waiting)
@@ -192,7 +192,7 @@ def test_small_batches_go_out_as_one(clock: FakeClock) -> None:
 
     assert len(entries_of(batch)) == 100
     assert batch is not None
-    assert batch.positions == {"": "99"}
+    assert batch.positions == {"": Position("99")}
 
 
 def test_a_position_without_records_comes_out_too(clock: FakeClock) -> None:
@@ -203,7 +203,7 @@ def test_a_position_without_records_comes_out_too(clock: FakeClock) -> None:
     batch = queue.take(patience=0)
 
     assert batch is not None
-    assert batch.positions == {"": "7"}
+    assert batch.positions == {"": Position("7")}
 
 
 # --- its bounds
@@ -217,7 +217,7 @@ def test_a_full_queue_takes_nothing_within_no_time(clock: FakeClock) -> None:
     assert not queue.put(refused, patience=0)
 
     assert queue.records == 10
-    assert (entries_of(refused), refused.positions) == ([b"x"], {"": "8"})
+    assert (entries_of(refused), refused.positions) == ([b"x"], {"": Position("8")})
 
 
 @pytest.mark.parametrize(
