@@ -12,9 +12,7 @@ import orjson
 
 from eventrouter.config import Config, Lease, checked
 from eventrouter.errors import ApiError, EventrouterError, ForwardError
-from eventrouter.forward import protocol
-from eventrouter.forward.connection import Address, Link
-from eventrouter.forward.sender import random_chunk_id
+from eventrouter.forward.connection import Address, Connection
 from eventrouter.kube.api import KubeApi, load_configuration
 from eventrouter.kube.events import KubeEvents
 from eventrouter.kube.lease import KubeLease
@@ -68,15 +66,13 @@ def _events(api: KubeApi, events: KubeEvents, namespace: str) -> str:
 
 
 def _sidecar(address: Address, tag_prefix: str) -> str:
-    link = Link.open(address)
+    connection = Connection.open(address)
     try:
-        chunk = random_chunk_id()
-        link.send(protocol.frame(f"{tag_prefix}.other", (), chunk=chunk))
-        link.await_ack(chunk, seconds=_SECONDS)
+        connection.ping(f"{tag_prefix}.other", seconds=_SECONDS)
     except ForwardError as error:
         raise ForwardError(f"{address.url} takes connections, but: {error}") from error
     finally:
-        link.close()
+        connection.close()
     return f"acknowledges at {address.url}"
 
 

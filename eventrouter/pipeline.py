@@ -91,7 +91,7 @@ class Pipeline:
         self._threads: list[threading.Thread] = []
         self._queue = Queue(clock=clock)
         metrics.queue_events.set_function(lambda: self._queue.records)
-        metrics.queue_bytes.set_function(lambda: self._queue.size)
+        metrics.queue_bytes.set_function(lambda: self._queue.size_bytes)
         self._keeper = Keeper(
             writer=writer,
             buffer=buffer,

@@ -257,7 +257,9 @@ class Reflector:
         if self._overdue is not None:
             self._put(self._overdue)
             self._overdue = None
-            while not self._stop.is_set() and not self._queue.wait_for_room(patience=PATIENCE):
+            while not self._stop.is_set() and not self._queue.wait_for_room(
+                patience_seconds=PATIENCE
+            ):
                 self._pulse.beat()
                 self._contact.beat()  # it is not the API server that keeps us waiting
 
@@ -274,9 +276,9 @@ class Reflector:
     def _enqueue(self, batch: Batch) -> bool:
         """Queue a batch if there is room before long, and move the position."""
         # Looked at before: once queued it is the queue's, which may add others' records to it.
-        kinds, reached = batch.kinds(), batch.positions.get(self._namespace)
+        kinds, reached = batch.counts(), batch.positions.get(self._namespace)
         self._pulse.beat()
-        if not self._queue.put(batch, patience=PATIENCE):
+        if not self._queue.put(batch, patience_seconds=PATIENCE):
             return False
         for kind, count in kinds.items():
             self._metrics.received.labels(kind).inc(count)

@@ -25,7 +25,7 @@ _MAX_LINE_BYTES = 64 * 1024 * 1024
 # Some fifty events: what is done once for all that arrived together costs next to nothing then.
 _GATHER_BYTES = 64 * 1024
 # So long for more to come: a thread that wakes for each single event costs several times as much.
-# Little beside the batch's age limit (queue.LINGER).
+# Little beside the batch's age limit (forward/pacing.py).
 _REST_SECONDS = 0.01
 
 

@@ -176,7 +176,9 @@ def ceiling(scale: float) -> Figures:
     states = [parse_watch_event(line)[1] for line in made.lines(0, made.length).splitlines()]
     entries = [shaper.shape(state, "ADDED", None).entry for state in states]
     frames = [
-        protocol.frame("kube.events.warning", entries[at : at + _FRAME_EVENTS], chunk=f"{at:024}")
+        protocol.encode(
+            "kube.events.warning", entries[at : at + _FRAME_EVENTS], chunk_id=f"{at:024}"
+        )
         for at in range(0, len(entries), _FRAME_EVENTS)
     ]
     reader = protocol.AckReader()

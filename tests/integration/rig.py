@@ -242,7 +242,7 @@ class Follower:
         self.positions: Positions = {}
         self.all_positions: list[str] = []
         self.metrics = Metrics()
-        self.queue = queue or Queue(linger=0.0)
+        self.queue = queue or Queue(linger_seconds=lambda: 0.0)
         self.stop = FastStop()
         self.failure: BaseException | None = None
         self.health = Health(SystemClock())
@@ -353,7 +353,7 @@ class Follower:
     def _take(self) -> None:
         while not self.stop.is_set():
             self._taking.wait()
-            batch = self.queue.take(patience=0.05)
+            batch = self.queue.take(patience_seconds=0.05)
             if batch is not None and not self.stop.is_set():
                 self._keep(batch)
 

@@ -219,7 +219,7 @@ def test_the_watch_is_closed_while_the_queue_stays_full_and_resumed_afterwards(
     monkeypatch.setattr(reflector, "PATIENCE", 0.3)
     monkeypatch.setattr(reflector, "_TOO_SHORT", 0.01)
     # Larger than what can arrive together: a batch above the bounds is taken by an empty queue.
-    queue = Queue(max_records=200, max_bytes=10**6, linger=0.0)
+    queue = Queue(max_records=200, max_bytes=10**6, linger_seconds=lambda: 0.0)
     with Follower(server, kubeconfig, queue=queue) as follower:
         server.wait_for_watches(1)
         follower.hold()
@@ -248,7 +248,7 @@ def test_old_states_are_exactly_the_previous_ones_whatever_happens_in_between(
     records = []
     with traffic(cluster, seed=2):
         for round_ in range(3):
-            queue = Queue(max_records=40, linger=0.0)
+            queue = Queue(max_records=40, linger_seconds=lambda: 0.0)
             with Follower(server, kubeconfig, resume_at=position, queue=queue) as follower:
                 for number in range(4):
                     server.wait_for_watches(1)

@@ -432,7 +432,7 @@ def test_a_list_comes_in_full_batches_and_a_last_one(
     assert all(batch.is_full for batch in batches[:-1])
     assert not batches[-1].is_full
     assert all(
-        batch.records <= MAX_RECORDS and batch.size < MAX_BYTES + 110_000 for batch in batches
+        batch.records <= MAX_RECORDS and batch.size_bytes < MAX_BYTES + 110_000 for batch in batches
     )
 
 

@@ -151,7 +151,7 @@ def test_any_object_becomes_a_frame_that_fluent_bit_can_read(
     """No exception, at most 32 levels, and an id that Elasticsearch takes."""
     record = Shaper(cluster=cluster).shape(read(event), verb, old_state)
 
-    tag, entries, option = unpack(protocol.frame("t", [record.entry], chunk="c"))
+    tag, entries, option = unpack(protocol.encode("t", [record.entry], chunk_id="c"))
     assert (tag, len(entries), option) == ("t", 1, {"chunk": "c"})
     assert depth([tag, entries, option]) <= 32
     shipped = entries[0][1]

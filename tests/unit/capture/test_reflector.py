@@ -25,12 +25,12 @@ from tests.unit.material import make_event, read
 class BusyQueue(Queue):
     """Between any put and the next step of who put it, another namespace's reflector puts too."""
 
-    def put(self, batch: Batch, *, patience: float) -> bool:
-        is_taken = super().put(batch, patience=patience)
+    def put(self, batch: Batch, *, patience_seconds: float) -> bool:
+        is_taken = super().put(batch, patience_seconds=patience_seconds)
         theirs = Batch()
         theirs.add("warning", b"another's")
         theirs.add("normal", b"another's")
-        super().put(theirs, patience=patience)
+        super().put(theirs, patience_seconds=patience_seconds)
         return is_taken
 
 
