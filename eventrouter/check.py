@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from eventrouter.config import Config, Lease, checked
+from eventrouter.config import Config, LeaseRef, checked
 from eventrouter.errors import ApiError, EventrouterError, ForwardError
 from eventrouter.forward.connection import Address, Connection
 from eventrouter.kube.api import KubeApi, load_configuration
@@ -40,7 +40,7 @@ def check(settings: Config) -> Iterator[Finding]:
         where = f"events of {namespace}" if namespace else "events of all namespaces"
         yield _tried(where, partial(_events, api, events, namespace))
     yield _tried("sidecar", lambda: _sidecar(address, settings.tag_prefix))
-    if isinstance(settings.checkpoint, Lease):
+    if isinstance(settings.checkpoint, LeaseRef):
         lease = settings.checkpoint
         yield _tried("lease", partial(_lease, api, lease))
     elif settings.checkpoint is not None:
@@ -76,7 +76,7 @@ def _sidecar(address: Address, tag_prefix: str) -> str:
     return f"acknowledges at {address.url}"
 
 
-def _lease(api: KubeApi, lease: Lease) -> str:
+def _lease(api: KubeApi, lease: LeaseRef) -> str:
     record = KubeLease(api=api, namespace=lease.namespace, name=lease.name).read()
     group = "coordination.k8s.io"
     missing = [

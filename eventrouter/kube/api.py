@@ -20,7 +20,14 @@ from kubernetes.client.rest import RESTClientObject
 
 from eventrouter import __version__
 from eventrouter.config import in_cluster
-from eventrouter.errors import AheadOfServer, ApiError, ConfigError, EventrouterError, Expired
+from eventrouter.errors import (
+    AheadOfServer,
+    ApiError,
+    ApiReason,
+    ConfigError,
+    EventrouterError,
+    Expired,
+)
 from eventrouter.kube.parsing import parse_object
 
 CONNECT_SECONDS = 10.0
@@ -219,13 +226,14 @@ def _status_error(response: urllib3.BaseHTTPResponse, path: str) -> ApiError:
         for cause in causes
     ):
         return AheadOfServer(message)
-    hint, reason = {
+    meanings: dict[int, tuple[str, ApiReason]] = {
         401: ("; the credentials are not accepted: see --kubeconfig", "unauthorized"),
         403: ("; is the role bound to it?", "forbidden"),
         409: ("", "conflict"),
         404: (f"; is there a Kubernetes API at {path}?", "not_found"),
         429: ("", "throttled"),
-    }.get(code, ("", "server_error" if code >= 500 else "refused"))
+    }
+    hint, reason = meanings.get(code, ("", "server_error" if code >= 500 else "refused"))
     return ApiError(
         f"the API server answered {code}: {message}{hint}",
         reason=reason,
