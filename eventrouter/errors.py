@@ -13,7 +13,7 @@ ApiReason = Literal[
     "unauthorized", "credentials", "forbidden",
     "not_found", "conflict", "expired", "ahead_of_server", "refused",
     "throttled", "server_error",
-    "bad_line", "bad_list", "watch_error", "empty_watch",
+    "bad_line", "bad_list", "page_too_large", "watch_error", "empty_watch",
     "stopping",
 ]  # fmt: skip
 # Why a connection to the sidecar was given up, and why its buffer cannot be seen, likewise.

@@ -76,7 +76,7 @@ class Metrics:
         self.relists = self._counter(
             "eventrouter_relist",
             "Lists of all events, by what made them necessary.",
-            reason=("start", "expired", "went_back"),
+            reason=("start", "expired", "unwatchable", "went_back"),
         )
         self.chunks_sent = self._counter(
             "eventrouter_chunks_sent", "Chunks sent to the sidecar, resends included."

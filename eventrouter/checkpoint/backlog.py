@@ -1,0 +1,139 @@
+"""What waits in the sidecar's buffer: how many chunks, which is the oldest, and since when.
+
+Chunks that an output does not take stay, and the watcher sees nothing else of that output. So their
+number and their age are what shows that deliveries stand still, and that one chunk never leaves.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import nan
+
+from eventrouter.checkpoint.buffer import Buffer, begun
+from eventrouter.clock import Clock
+from eventrouter.errors import BufferUnseen
+from eventrouter.ops.metrics import Metrics
+from eventrouter.ops.trouble import Trouble
+
+log = logging.getLogger(__name__)
+
+# How often the files are counted while any waits: 50,000 of them take a tenth of a second.
+LOOK_SECONDS = 15.0
+# A chunk leaves within a few seconds while its outputs work. One that is older shows in /readyz.
+NOTICE_SECONDS = 120.0
+# A chunk that has been the oldest for so long is named in the log.
+STUCK_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The chunks that wait, and the oldest of them. `since` is in seconds since 1970."""
+
+    chunks: int
+    oldest: str = ""
+    since: float | None = None
+
+    def age_seconds(self, now: float) -> float:
+        """How long the oldest has waited; 0 where nothing waits or its name does not say."""
+        return 0.0 if self.since is None else max(0.0, now - self.since)
+
+    def describe(self, now: float) -> str:
+        """In words, for a person."""
+        if not self.chunks:
+            return "no chunk waits"
+        number = "1 chunk waits" if self.chunks == 1 else f"{self.chunks} chunks wait"
+        if self.since is None:
+            return number
+        return f"{number}, the oldest for {_span(self.age_seconds(now))}: {self.oldest}"
+
+
+def count(chunks: Sequence[str], has_content: Callable[[str], bool]) -> Waiting:
+    """What of these chunks waits. Empty ones older than the oldest with content do not count."""
+    dated = {time: chunk for chunk in chunks if (time := begun(chunk)) is not None}
+    empty = 0
+    while dated:
+        since = min(dated)
+        if has_content(dated[since]):
+            return Waiting(len(chunks) - empty, dated[since], since)
+        del dated[since]
+        empty += 1
+    return Waiting(sum(begun(chunk) is None and has_content(chunk) for chunk in chunks))
+
+
+class Backlog:
+    """Keeps count of what waits. For the keeper's thread, but `chunks` may be read by any.
+
+    `note` takes the line for /readyz, empty when there is nothing to say.
+    """
+
+    def __init__(
+        self, *, buffer: Buffer, metrics: Metrics, note: Callable[[str], None], clock: Clock
+    ) -> None:
+        self._buffer = buffer
+        self._metrics = metrics
+        self._note = note
+        self._clock = clock
+        self._looked_at: float | None = None
+        self._oldest = ""
+        self._oldest_since = 0.0
+        self._stuck = Trouble(log, over="The chunk has left the sidecar's buffer")
+        self.chunks = 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to look again: at the start, then while anything waits."""
+        if not self._buffer.is_visible:
+            return False
+        return self._looked_at is None or (
+            self.chunks > 0 and self._clock.monotonic() >= self._looked_at + LOOK_SECONDS
+        )
+
+    def update(self, chunks: Sequence[str]) -> None:
+        """These are in the buffer now. May raise BufferUnseen."""
+        if not self._buffer.is_visible:
+            return
+        waiting = count(chunks, self._buffer.has_content)
+        now = self._clock.time()
+        self._looked_at = self._clock.monotonic()
+        self.chunks = waiting.chunks
+        self._metrics.buffer_chunks.set(waiting.chunks)
+        self._metrics.buffer_oldest.set(nan if waiting.since is None else waiting.since)
+        is_old = waiting.age_seconds(now) >= NOTICE_SECONDS
+        self._note(waiting.describe(now) if is_old else "")
+        self._name_if_stuck(waiting, now)
+
+    def lose_sight(self, error: BufferUnseen) -> None:
+        """Nobody knows what waits: unknown is not nothing."""
+        self._looked_at = None
+        self.chunks = 0
+        self._metrics.buffer_chunks.set(nan)
+        self._metrics.buffer_oldest.set(nan)
+        self._note(str(error))
+
+    def _name_if_stuck(self, waiting: Waiting, now: float) -> None:
+        """Name a chunk once that has been the oldest for long. In a mere outage it goes at its end.
+
+        Not by its age: after an outage the chunks leave one by one, each of them old.
+        """
+        if waiting.oldest != self._oldest:
+            self._oldest, self._oldest_since = waiting.oldest, self._clock.monotonic()
+            self._stuck.end()
+            return
+        is_stuck = self._clock.monotonic() >= self._oldest_since + STUCK_SECONDS
+        if self._oldest and is_stuck and not self._stuck.is_on:
+            self._stuck.report(
+                f"The chunk {self._oldest} (tag {self._buffer.tag(self._oldest)}) has waited in"
+                f" Fluent Bit's buffer for {_span(waiting.age_seconds(now))}: Fluent Bit's log"
+                " names the output that does not take it",
+                chunks=waiting.chunks,
+            )
+
+
+def _span(seconds: float) -> str:
+    """A time in its largest fitting unit."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
