@@ -8,7 +8,6 @@ import subprocess
 
 import pytest
 
-from tests.chart import programs
 from tests.chart.chart import (
     CASES,
     ROOT,
@@ -20,17 +19,15 @@ from tests.chart.chart import (
     sidecar_of,
     write_config,
 )
+from tests.programs.required import required
 
 WITH_CONFIG = [case for case in CASES if case != "existing-config-map"]
 EXAMPLES = sorted((ROOT / "fluent" / "examples").glob("*.yaml"))
 
 
 def dry_run(config, variables):
-    program = programs.find("fluent-bit")
-    if program is None:
-        pytest.skip("there is no fluent-bit on the PATH, and FLUENT_BIT does not name one")
     return subprocess.run(
-        [str(program), "-c", str(config), "--dry-run"],
+        [required("fluent-bit"), "-c", config, "--dry-run"],
         env={"PATH": os.environ["PATH"], **variables},
         capture_output=True,
         text=True,

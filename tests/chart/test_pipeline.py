@@ -8,8 +8,9 @@ import json
 import pytest
 
 from tests.chart.chart import CHART, ROOT, helm
-from tests.programs import ApiRefused, Elasticsearch, Watcher, find, wait_until
-from tests.programs.catalog import jdk
+from tests.programs import ApiRefused, Elasticsearch, Watcher, wait_until
+from tests.programs.jars import jdk
+from tests.programs.required import required
 
 pytestmark = pytest.mark.e2e
 
@@ -66,11 +67,9 @@ REFUSED_BY_DYNAMIC_MAPPING = {"label-no-date", "annotations-many"}
 
 @pytest.fixture(scope="module")
 def elasticsearch(tmp_path_factory):
-    found, java = find("elasticsearch"), jdk()
-    if found.path is None or java is None:
-        pytest.skip(f"REAL PARTS MISSING: elasticsearch: {found.remedy}")
+    home, java = required("elasticsearch"), jdk()
     folder = tmp_path_factory.mktemp("elasticsearch")
-    with Elasticsearch(folder, home=found.path, jdk=java) as server:
+    with Elasticsearch(folder, home=home, jdk=java) as server:
         yield server
 
 

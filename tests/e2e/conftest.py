@@ -22,7 +22,8 @@ from tests.programs import (
     Part,
     Watcher,
 )
-from tests.programs.catalog import RECIPES, jdk
+from tests.programs.catalog import ESSENTIAL, find
+from tests.programs.jars import jdk
 
 CONFIG = Path(__file__).parents[2] / "fluent" / "fluent-bit.yaml"
 _asked_for: dict[str, Part] = {}
@@ -32,18 +33,17 @@ GetPart = Callable[[str], Path]
 
 @pytest.fixture(scope="session")
 def part() -> GetPart:
-    """Where a program is. If any is missing that all tests need every test is skipped, before
-    anything is started. The summary says so once more.
+    """Where a program is. If an essential one is missing, every test is skipped before anything is
+    started. The summary repeats what is missing.
     """
-    for name, recipe in RECIPES.items():
-        if recipe.is_needed:
-            _asked_for[name] = recipe.find()
+    for name in ESSENTIAL:
+        _asked_for[name] = find(name)
     missing = [f"{found.name}: {found.remedy}" for found in _asked_for.values() if not found.path]
     if missing:
         pytest.skip(f"REAL PARTS MISSING: {'; '.join(missing)}")
 
     def get(name: str) -> Path:
-        found = _asked_for[name] = RECIPES[name].find()
+        found = _asked_for[name] = find(name)
         if found.path is None:  # one that only some tests need
             pytest.skip(f"REAL PART MISSING: {found.name}: {found.remedy}")
         return found.path

@@ -11,7 +11,7 @@ from typing import Any
 
 import urllib3
 
-from tests.programs.catalog import ELASTICSEARCH_SOURCES
+from tests.programs.jars import ELASTICSEARCH_SOURCES
 from tests.programs.program import Program, free_port
 
 Json = dict[str, Any]
