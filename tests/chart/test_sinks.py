@@ -19,7 +19,7 @@ from eventrouter.capture.record import Shaper
 from eventrouter.forward import protocol
 from eventrouter.forward.connection import Address, Link
 from tests.programs import FluentBit, wait_until
-from tests.unit.material import make_event, read, unpack
+from tests.support.events import make_event, read, unpack
 
 pytestmark = pytest.mark.e2e
 

@@ -18,7 +18,7 @@ from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.apiserver.store import VERSION_MARK
 from eventrouter.standins.receiver.frames import EventTime
 from eventrouter.standins.receiver.receiver import Receiver
-from tests.integration.rig import (
+from tests.integration.cluster import (
     Cluster,
     Process,
     Watcher,

@@ -13,7 +13,7 @@ from eventrouter.kube import events
 from eventrouter.standins.apiserver import listing
 from eventrouter.standins.apiserver.http import Request
 from eventrouter.standins.apiserver.server import ApiServer
-from tests.integration.rig import Cluster, Follower, check, eventually, on_request
+from tests.integration.cluster import Cluster, Follower, check, eventually, on_request
 
 Expiry = Literal["status", "line", "empty"]
 

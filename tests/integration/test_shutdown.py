@@ -11,14 +11,14 @@ import pytest
 
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
-from tests.integration.rig import (
+from tests.integration.cluster import (
     Cluster,
     Process,
     eventually,
     read_checkpoint,
     received_once_or_more,
 )
-from tests.unit.material import put_chunk
+from tests.support.events import put_chunk
 
 _PATCHES = {
     "eventrouter.pipeline.DRAIN_SECONDS": 1.5,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from eventrouter.capture.record import KINDS, MAX_RECORD_BYTES, Record, Shaper, event_time
 from eventrouter.forward import protocol
-from tests.unit.material import (
+from tests.support.events import (
     UID,
     depth,
     make_event,
