@@ -10,7 +10,7 @@ from eventrouter.standins.receiver.receiver import Receiver
 from tests.programs.catalog import find
 from tests.programs.fluentbit import FluentBit
 from tests.programs.module import ROOT, Module
-from tests.programs.program import accepts, free_port
+from tests.support.ports import accepts, free_port
 
 
 class StandIn(Module):

@@ -18,8 +18,10 @@ import pytest
 from eventrouter.capture.record import Shaper
 from eventrouter.forward import protocol
 from eventrouter.forward.connection import Address, Link
-from tests.programs import FluentBit, wait_until
-from tests.support.events import make_event, read, unpack
+from tests.programs import FluentBit
+from tests.support.events import make_event, read
+from tests.support.values import unpack
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -182,7 +184,7 @@ def send(sidecar, *, first: int = 0) -> list[Entry]:
 
 def wait_for_delivery(sidecar) -> None:
     """Until no output has anything left to send."""
-    wait_until(lambda: not sidecar.chunk_files(), timeout=SECONDS, what="an empty buffer")
+    eventually(lambda: not sidecar.chunk_files(), timeout=SECONDS, what="an empty buffer")
 
 
 def received_entries(path: Path) -> list[Entry]:
@@ -223,16 +225,16 @@ def test_what_an_aggregator_did_not_acknowledge_before_its_end_is_sent_again(
     received = partial(received_entries, tmp_path / "received")
     sidecar = start_sidecar({"outputs": {"forward": sink}}, secrets=secrets)
     sent = send(sidecar)
-    wait_until(lambda: received() == sent, timeout=SECONDS, what="the first events")
+    eventually(lambda: received() == sent, timeout=SECONDS, what="the first events")
 
     aggregator.freeze()
     sent += send(sidecar, first=len(sent))
     port = aggregator.forward_port
-    wait_until(lambda: unread_bytes(port) > 0, timeout=SECONDS, what="events on their way")
+    eventually(lambda: unread_bytes(port) > 0, timeout=SECONDS, what="events on their way")
     aggregator.kill()
     aggregator.start()
     wait_for_delivery(sidecar)
-    wait_until(lambda: len(received()) >= len(sent), timeout=SECONDS, what="their arrival")
+    eventually(lambda: len(received()) >= len(sent), timeout=SECONDS, what="their arrival")
     assert received() == sent
 
 

@@ -23,7 +23,8 @@ from tests.e2e.ledger import Ledger, State
 from tests.e2e.load import Load, Written, in_background
 from tests.e2e.oracle import Comparison, Expected, compare, event_time, expected_documents
 from tests.e2e.pipeline import INDICES
-from tests.programs import ApiServer, Elasticsearch, Etcd, FluentBit, wait_until
+from tests.programs import ApiServer, Elasticsearch, Etcd, FluentBit
+from tests.support.waiting import eventually
 
 CONFIG = Path(__file__).parents[2] / "fluent" / "fluent-bit.yaml"
 RATE = 50.0
@@ -178,7 +179,7 @@ class Drill:
         self.load.stand(50, updated=0)
         self.listed_at = self.apiserver.client.newest_revision()
         pair.start()
-        wait_until(
+        eventually(
             lambda: (
                 pair.watcher.metrics().total("eventrouter_checkpoint_writes_total", result="ok") > 0
                 and self._missing() == 0
@@ -203,7 +204,7 @@ class Drill:
         started = time.monotonic()
         count = len(self.ledger.states)
         try:
-            wait_until(
+            eventually(
                 lambda: self._missing(count) == 0,
                 timeout=timeout,
                 interval=0.2,
@@ -228,7 +229,7 @@ class Drill:
         if check_ledger:
             self.ledger.check_against(self.apiserver.client)
         try:
-            wait_until(
+            eventually(
                 lambda: (
                     self._missing() == 0
                     and (not when_idle or all(pair.is_idle() for pair in self._pairs))

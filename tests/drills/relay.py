@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from tests.programs import free_port
+from tests.support.ports import free_port
 
 
 class Relay:

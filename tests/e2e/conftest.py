@@ -14,14 +14,7 @@ import pytest
 from tests.e2e.ledger import Ledger
 from tests.e2e.load import NAMESPACES, Load
 from tests.e2e.pipeline import INDICES, Pipeline
-from tests.programs import (
-    ApiServer,
-    Elasticsearch,
-    Etcd,
-    FluentBit,
-    Part,
-    Watcher,
-)
+from tests.programs import ApiServer, Elasticsearch, Etcd, FluentBit, Part, Watcher
 from tests.programs.catalog import ESSENTIAL, find
 from tests.programs.jars import jdk
 

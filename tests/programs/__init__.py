@@ -6,9 +6,9 @@ from tests.programs.etcd import Etcd
 from tests.programs.fluentbit import FluentBit
 from tests.programs.kubeclient import ApiRefused, KubeClient
 from tests.programs.part import Part
-from tests.programs.program import Program, ProgramError, free_port, wait_until
+from tests.programs.program import Program, ProgramError
 from tests.programs.search import Document, Elasticsearch
-from tests.programs.watcher import Metrics, Watcher
+from tests.programs.watcher import Watcher
 
 __all__ = [
     "ApiRefused",
@@ -18,12 +18,9 @@ __all__ = [
     "Etcd",
     "FluentBit",
     "KubeClient",
-    "Metrics",
     "Part",
     "Program",
     "ProgramError",
     "Watcher",
     "find",
-    "free_port",
-    "wait_until",
 ]

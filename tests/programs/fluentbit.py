@@ -7,7 +7,8 @@ from pathlib import Path
 
 import urllib3
 
-from tests.programs.program import Program, accepts, free_port
+from tests.programs.program import Program
+from tests.support.ports import accepts, free_port
 
 
 class FluentBit(Program):
