@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.drill import Drill, Row
+from tests.drills.drill import Drill
+from tests.drills.row import Row
 from tests.e2e.conftest import GetPart, part, session_elasticsearch  # noqa: F401
 from tests.e2e.load import NAMESPACES
 from tests.e2e.pipeline import INDICES

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.drills.drill import Drill, figure, led_to
+from tests.drills.drill import Drill, figure
+from tests.drills.kubeconfig import led_to
 from tests.drills.rubbish import RubbishAcks, RubbishApi
 from tests.e2e.load import NAMESPACES
 from tests.support.ports import free_port
