@@ -9,7 +9,6 @@ import threading
 from collections import defaultdict
 from decimal import Decimal
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from eventrouter.forward import protocol
 from eventrouter.forward.connection import Address, Link
 from tests.programs import FluentBit
 from tests.support.events import make_event, read
+from tests.support.httpserver import Exchange, HttpServer
 from tests.support.values import unpack
 from tests.support.waiting import eventually
 
@@ -74,7 +74,7 @@ class Request(NamedTuple):
     body: bytes
 
 
-class Sink:
+class Sink(HttpServer):
     """An HTTP server that refuses the first requests. What it refuses, it has not taken."""
 
     def __init__(self, *refusals: int, then: int, certificate: Path | None = None) -> None:
@@ -82,50 +82,24 @@ class Sink:
         self._then = then
         self.requests: list[Request] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self.port = int(self._server.server_address[1])
+        context = None
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-
-    def __enter__(self):
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(context=context)
 
     @property
     def taken(self) -> list[Request]:
         return [request for request in self.requests if request.status == self._then]
 
-    def answer(self, path: str, headers: dict[str, str], body: bytes) -> int:
-        """Its status."""
+    def serve(self, exchange: Exchange) -> None:
+        """Take or refuse the request, and note it."""
+        body = exchange.body()
+        headers = {name.lower(): value for name, value in exchange.headers.items()}
         with self._lock:
             status = self._refusals.pop(0) if self._refusals else self._then
-            self.requests.append(Request(status, path, headers, body))
-        return status
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        sink = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                self.send_response(sink.answer(self.path, headers, body))
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        return Handler
+            self.requests.append(Request(status, exchange.path, headers, body))
+        exchange.reply(status)
 
 
 @pytest.fixture
