@@ -28,6 +28,7 @@ class Program(ABC):
     name = "program"
     ready_seconds = 60.0
     stop_seconds = 30.0
+    output_path: Path | None = None  # where its standard output goes, if not into the log
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -71,14 +72,17 @@ class Program(ABC):
         if self.is_running:
             raise ProgramError(f"{self.name} runs already")
         self.directory.mkdir(parents=True, exist_ok=True)
-        with self.log_path.open("ab") as log:
+        with (
+            self.log_path.open("ab") as log,
+            (self.output_path or self.log_path).open("ab") as output,
+        ):
             self._process = subprocess.Popen(
                 [*_die_with_parent(), *self.command()],
                 cwd=self.directory,
                 env={**os.environ, **self.environment()},
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                stdout=output,
+                stderr=log,
             )
         if wait:
             self.wait_ready()
