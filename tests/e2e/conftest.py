@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,17 +69,21 @@ def etcd(part: GetPart, tmp_path: Path) -> Iterator[Etcd]:
         yield server
 
 
-@pytest.fixture
-def apiserver(part: GetPart, tmp_path: Path, etcd: Etcd) -> Iterator[ApiServer]:
-    """A cluster of its own for each test: the history of events is what the tests are about."""
+@contextmanager
+def running_cluster(directory: Path, *, part: GetPart, etcd: Etcd) -> Iterator[ApiServer]:
+    """An API server with the namespaces that the load writes to."""
     with ApiServer(
-        tmp_path / "apiserver",
-        binary=part("kube-apiserver"),
-        etcd=etcd,
-        openssl=part("openssl"),
+        directory, binary=part("kube-apiserver"), etcd=etcd, openssl=part("openssl")
     ) as server:
         for namespace in NAMESPACES:
             server.create_namespace(namespace)
+        yield server
+
+
+@pytest.fixture
+def apiserver(part: GetPart, tmp_path: Path, etcd: Etcd) -> Iterator[ApiServer]:
+    """A cluster of its own for each test: the history of events is what the tests are about."""
+    with running_cluster(tmp_path / "apiserver", part=part, etcd=etcd) as server:
         yield server
 
 

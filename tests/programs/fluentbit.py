@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,20 @@ import urllib3
 
 from tests.programs.program import Program
 from tests.support.ports import accepts, free_port
+
+
+def dry_run(
+    binary: Path, config: Path, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Have Fluent Bit check the config, with these variables and no others."""
+    return subprocess.run(
+        [binary, "-c", config, "--dry-run"],
+        env=dict(variables or {}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 class FluentBit(Program):

@@ -114,11 +114,6 @@ Make = Callable[[str], Candidate]
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def lease() -> FakeLease:
     return FakeLease()
 
