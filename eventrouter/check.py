@@ -10,6 +10,9 @@ from pathlib import Path
 
 import orjson
 
+from eventrouter.checkpoint.backlog import STUCK_SECONDS, count
+from eventrouter.checkpoint.buffer import chunks_in, has_content, tag_of
+from eventrouter.clock import SystemClock
 from eventrouter.config import Config, LeaseRef, checked
 from eventrouter.errors import ApiError, EventrouterError, ForwardError
 from eventrouter.forward.connection import Address, Connection
@@ -109,13 +112,12 @@ def _is_allowed(
 
 
 def _buffer(folder: Path) -> str:
-    inputs = sorted(path.name for path in folder.glob("forward.*"))
-    if not inputs:
-        raise FileNotFoundError(
-            f"{folder} holds no folder of a forward input: is it Fluent Bit's storage.path,"
-            " mounted here too, and has it taken an event yet?"
-        )
-    return _writable(folder, f"{folder} is Fluent Bit's, with {', '.join(inputs)}")
+    waiting = count(chunks_in(folder), lambda chunk: has_content(folder / chunk))
+    now = SystemClock().time()
+    what = f"{folder} is Fluent Bit's, {waiting.describe(now)}"
+    if waiting.age_seconds(now) >= STUCK_SECONDS:
+        raise EventrouterError(f"{what} (tag {tag_of(folder / waiting.oldest)})")
+    return _writable(folder, what)
 
 
 def _writable(folder: Path, what: str) -> str:

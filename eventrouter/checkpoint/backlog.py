@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop
 from math import nan
 
 from eventrouter.checkpoint.buffer import Buffer, begun
 from eventrouter.clock import Clock
-from eventrouter.errors import BufferUnseen
 from eventrouter.ops.metrics import Metrics
 from eventrouter.ops.trouble import Trouble
 
@@ -51,13 +51,13 @@ class Waiting:
 
 def count(chunks: Sequence[str], has_content: Callable[[str], bool]) -> Waiting:
     """What of these chunks waits. Empty ones older than the oldest with content do not count."""
-    dated = {time: chunk for chunk in chunks if (time := begun(chunk)) is not None}
+    dated = [(time, chunk) for chunk in chunks if (time := begun(chunk)) is not None]
+    heapify(dated)
     empty = 0
     while dated:
-        since = min(dated)
-        if has_content(dated[since]):
-            return Waiting(len(chunks) - empty, dated[since], since)
-        del dated[since]
+        since, oldest = heappop(dated)
+        if has_content(oldest):
+            return Waiting(len(chunks) - empty, oldest, since)
         empty += 1
     return Waiting(sum(begun(chunk) is None and has_content(chunk) for chunk in chunks))
 
@@ -104,13 +104,13 @@ class Backlog:
         self._note(waiting.describe(now) if is_old else "")
         self._name_if_stuck(waiting, now)
 
-    def lose_sight(self, error: BufferUnseen) -> None:
-        """Nobody knows what waits: unknown is not nothing."""
+    def lose_sight(self, why: str) -> None:
+        """Nobody knows what waits: unknown is not nothing. `why` is for /readyz."""
         self._looked_at = None
         self.chunks = 0
         self._metrics.buffer_chunks.set(nan)
         self._metrics.buffer_oldest.set(nan)
-        self._note(str(error))
+        self._note(why)
 
     def _name_if_stuck(self, waiting: Waiting, now: float) -> None:
         """Name a chunk once that has been the oldest for long. In a mere outage it goes at its end.

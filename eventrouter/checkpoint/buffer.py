@@ -101,7 +101,7 @@ class FluentBitBuffer:
         self.identity = f"{marker_id}/{boot}"
 
     def chunks(self) -> list[str]:
-        """The chunks of all inputs. A buffer that is gone, or has no folder, is not an empty one."""
+        """The chunks of all inputs. A buffer that is gone or has no folder is not an empty one."""
         try:
             os.stat(self._path / _MARKER)
         except OSError as error:

@@ -28,9 +28,9 @@ class Election:
     of the last renewal that succeeded, which is well before anybody else may take it:
     `is_leading` says so to the moment, whatever the thread is doing.
 
-    Also the store of the checkpoint: the next renewal takes it along, so that it costs no request of
-    its own. A standby remembers the checkpoint that it saw last, in case somebody deletes the Lease:
-    an older position is as good as the newest, there is only more to send again.
+    Also the store of the checkpoint: the next renewal takes it along, so that it costs no request
+    of its own. A standby remembers the checkpoint that it saw last, in case somebody deletes the
+    Lease: an older position is as good as the newest, there is only more to send again.
     """
 
     def __init__(

@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 
 from eventrouter.checkpoint.backlog import LOOK_SECONDS, Backlog
 from eventrouter.checkpoint.buffer import Buffer
@@ -208,7 +207,7 @@ class Keeper:
         )
 
     def _rest(self, seconds: float) -> None:
-        """Leave time for more acks to share the next write. A wish that somebody waits for ends it."""
+        """Leave time for more acks to share the next write. A thread that waits for one ends it."""
         with self._changed:
             end_at = self._end_at
             self._changed.wait_for(lambda: self._is_urgent or self._end_at != end_at, seconds)
@@ -228,7 +227,7 @@ class Keeper:
             if acked:  # before that it may not be there yet
                 self._metrics.errors.labels("buffer", error.reason).inc()
                 self._unseen.report(f"{error}; trying again", reason=error.reason)
-                self._backlog.lose_sight(error)
+                self._backlog.lose_sight(str(error))
         else:
             self._unseen.end()
 

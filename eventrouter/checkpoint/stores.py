@@ -1,4 +1,4 @@
-"""Where the checkpoint is kept: in a file or nowhere. The Lease that keeps one is in election.py."""
+"""Where the checkpoint is kept: in a file or nowhere; election.py keeps it in a Lease."""
 
 from __future__ import annotations
 

@@ -12,24 +12,26 @@ from eventrouter import pipeline
 from eventrouter.checkpoint import keeper
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
-from tests.integration.rig import Cluster, Watcher, eventually, received_once_or_more
-from tests.unit.material import put_chunk
+from tests.integration.cluster import Cluster
+from tests.integration.watcher import Watcher, received_once_or_more
+from tests.support.chunks import put_chunk
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
 def _short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "ROUND_SECONDS", 0.02)
     monkeypatch.setattr(pipeline, "DRAIN_SECONDS", 2.0)
-    monkeypatch.setattr(pipeline, "SEAL_SECONDS", 0.3)
+    monkeypatch.setattr(pipeline, "DELIVERY_SECONDS", 0.3)
 
 
 @pytest.fixture
 def buffer(tmp_path: Path) -> Path:
-    """A Fluent Bit's storage.path: chunk files of two inputs, one of them not ours to wait for."""
+    """A Fluent Bit's storage.path, with a rejected chunk that nothing waits for."""
     path = tmp_path / "buffer"
     (path / "forward.0").mkdir(parents=True)
-    (path / "emitter.1").mkdir()
-    put_chunk(path / "emitter.1" / "1-1.flb")
+    (path / "rejected").mkdir()
+    put_chunk(path / "rejected" / "kube.events.normal_400_http.0_0x7f6e17e37980.flb")
     return path
 
 
@@ -107,6 +109,7 @@ def test_another_buffer_goes_on_at_delivered(
         eventually(lambda: _is(watcher, acked=cluster.revision, delivered=delivered))
     first_run = list(receiver.ids)
     shutil.rmtree(buffer)
+    (buffer / "forward.0").mkdir(parents=True)
     with Watcher(server, receiver.url, tmp_path, buffer_path=buffer):
         cluster.update(names[0])
         received_once_or_more(receiver, cluster.ids())
@@ -124,6 +127,7 @@ def test_another_buffer_with_nothing_delivered_lists_everything(
     with Watcher(server, receiver.url, tmp_path, buffer_path=buffer) as watcher:
         eventually(lambda: _is(watcher, acked=cluster.revision, delivered=None))
     shutil.rmtree(buffer)
+    (buffer / "forward.0").mkdir(parents=True)
     with Watcher(server, receiver.url, tmp_path, buffer_path=buffer):
         receiver.wait_for(lambda: receiver.count == 6)
 
@@ -153,7 +157,7 @@ def test_a_buffer_that_vanishes_delivers_nothing(
 
 
 @pytest.mark.parametrize("change", ["server", "selector"])
-def test_another_scope_is_listed_anew_and_says_so(
+def test_another_source_is_listed_anew_and_says_so(
     change: str,
     cluster: Cluster,
     server: ApiServer,
@@ -206,8 +210,9 @@ def test_a_checkpoint_that_cannot_be_written_is_tried_again_and_told_once(
 ) -> None:
     """The events flow on meanwhile, and the checkpoint is right as soon as it can be."""
     obstacle = tmp_path / "checkpoint.new"
-    obstacle.mkdir()
     with Watcher(server, receiver.url, tmp_path) as watcher:
+        eventually(lambda: _is(watcher, acked=cluster.revision, delivered=cluster.revision))
+        obstacle.mkdir()
         for _ in range(3):
             failed = _failures(watcher)
             cluster.create()
@@ -215,6 +220,22 @@ def test_a_checkpoint_that_cannot_be_written_is_tried_again_and_told_once(
             eventually(partial(_has_failed_more_often, watcher, failed))
         assert caplog.text.count("cannot write the checkpoint") == 1
         obstacle.rmdir()
+        eventually(lambda: _is(watcher, acked=cluster.revision, delivered=cluster.revision))
+
+
+def test_nothing_is_sent_before_the_start_of_a_first_list_is_written(
+    cluster: Cluster, server: ApiServer, receiver: Receiver, tmp_path: Path
+) -> None:
+    """Else a crash would have the next start list the newest revision, and skip states."""
+    obstacle = tmp_path / "checkpoint.new"
+    obstacle.mkdir()
+    cluster.fill(3)
+    with Watcher(server, receiver.url, tmp_path) as watcher:
+        eventually(lambda: _failures(watcher) >= 2)
+        assert receiver.count == 0
+        assert watcher.get("/livez")[0] == 200
+        obstacle.rmdir()
+        received_once_or_more(receiver, cluster.ids())
         eventually(lambda: _is(watcher, acked=cluster.revision, delivered=cluster.revision))
 
 

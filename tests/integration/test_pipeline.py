@@ -18,23 +18,17 @@ from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.apiserver.store import VERSION_MARK
 from eventrouter.standins.receiver.frames import EventTime
 from eventrouter.standins.receiver.receiver import Receiver
-from tests.integration.rig import (
-    Cluster,
-    Process,
-    Watcher,
-    check,
-    eventually,
-    read_checkpoint,
-    received_once_or_more,
-    traffic,
-)
+from tests.integration.cluster import Cluster, check, traffic
+from tests.integration.process import Process
+from tests.integration.watcher import Watcher, read_checkpoint, received_once_or_more
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
 def _short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "ROUND_SECONDS", 0.02)
     monkeypatch.setattr(pipeline, "DRAIN_SECONDS", 3.0)
-    monkeypatch.setattr(pipeline, "SEAL_SECONDS", 0.5)
+    monkeypatch.setattr(pipeline, "DELIVERY_SECONDS", 0.5)
 
 
 def _acked(watcher: Watcher, namespace: str = "") -> int:
