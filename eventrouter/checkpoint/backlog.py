@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from heapq import heapify, heappop
 from math import nan
 
 from eventrouter.checkpoint.buffer import Buffer, begun
@@ -51,15 +50,10 @@ class Waiting:
 
 def count(chunks: Sequence[str], has_content: Callable[[str], bool]) -> Waiting:
     """What of these chunks waits. Empty ones older than the oldest with content do not count."""
-    dated = [(time, chunk) for chunk in chunks if (time := begun(chunk)) is not None]
-    heapify(dated)
-    empty = 0
-    while dated:
-        since, oldest = heappop(dated)
-        if has_content(oldest):
-            return Waiting(len(chunks) - empty, oldest, since)
-        empty += 1
-    return Waiting(sum(begun(chunk) is None and has_content(chunk) for chunk in chunks))
+    for empty, chunk in enumerate(sorted(chunks, key=_age)):
+        if has_content(chunk):
+            return Waiting(len(chunks) - empty, chunk, begun(chunk))
+    return Waiting(0)
 
 
 class Backlog:
@@ -129,6 +123,14 @@ class Backlog:
                 " names the output that does not take it",
                 chunks=waiting.chunks,
             )
+
+
+def _age(chunk: str) -> str:
+    """Sorts chunks by the second in which they were begun, those without a time last.
+
+    It has ten digits until 2286, so texts compare as numbers do, at a tenth of the cost.
+    """
+    return chunk[chunk.rfind("-") + 1 :]
 
 
 def _span(seconds: float) -> str:

@@ -140,9 +140,7 @@ def test_the_queue_stays_bounded_and_the_watch_closed_while_the_sidecar_takes_no
     """A stopped sidecar under traffic: flat, told by the metrics, and made good afterwards."""
     monkeypatch.setattr(reflector, "PATIENCE", 0.3)
     monkeypatch.setattr(reflector, "_TOO_SHORT", 0.01)
-    monkeypatch.setattr(
-        pipeline, "Queue", lambda clock: Queue(max_records=400, max_bytes=10**6, clock=clock)
-    )
+    monkeypatch.setattr(pipeline, "Queue", partial(Queue, max_records=400, max_bytes=10**6))
     with Watcher(server, receiver.url, tmp_path) as watcher:
         server.wait_for_watches(1)
         cluster.fill(10)

@@ -55,10 +55,11 @@ def gauge(metrics: Metrics, name: str) -> float:
 
 
 def test_the_oldest_is_the_one_that_was_begun_first() -> None:
-    """By numbers: the nanoseconds have no leading zeros, and a pid says nothing."""
-    chunks = ["f.0/10-1000.900.flb", "f.0/9-1000.1000.flb", "e.1/99-999.5.flb", "f.0/1-1001.1.flb"]
+    """Whatever its pid, its input and the nanoseconds, which have no leading zeros."""
+    oldest = "emitter.1/99-1795543046.57562873.flb"
+    chunks = ["f.0/odd.flb", "f.0/1-1795543047.5.flb", oldest, "f.0/2-1795543048.1.flb"]
 
-    assert count(chunks, lambda chunk: True) == Waiting(4, "e.1/99-999.5.flb", 999.000000005)
+    assert count(chunks, lambda chunk: True) == Waiting(4, oldest, 1795543046.057562873)
 
 
 def test_chunks_that_got_nothing_do_not_count_as_the_oldest() -> None:
@@ -70,7 +71,7 @@ def test_chunks_that_got_nothing_do_not_count_as_the_oldest() -> None:
 
 
 def test_a_chunk_whose_name_says_nothing_counts_and_has_no_age() -> None:
-    assert count(["f.0/odd.flb"], lambda chunk: True) == Waiting(1)
+    assert count(["f.0/odd.flb"], lambda chunk: True) == Waiting(1, "f.0/odd.flb")
 
 
 def test_of_many_chunks_only_the_oldest_is_opened() -> None:
@@ -80,9 +81,9 @@ def test_of_many_chunks_only_the_oldest_is_opened() -> None:
         opened.append(chunk)
         return True
 
-    count([f"f.0/1-{number}.1.flb" for number in range(10_000)], has_content)
+    count([f"f.0/1-{number}.1.flb" for number in range(20_000, 30_000)], has_content)
 
-    assert opened == ["f.0/1-0.1.flb"]
+    assert opened == ["f.0/1-20000.1.flb"]
 
 
 @pytest.mark.parametrize(
