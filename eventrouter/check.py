@@ -114,7 +114,7 @@ def _is_allowed(
 def _buffer(folder: Path) -> str:
     waiting = count(chunks_in(folder), lambda chunk: has_content(folder / chunk))
     now = SystemClock().time()
-    what = f"{folder} is Fluent Bit's, {waiting.describe(now)}"
+    what = f"{folder} is Fluent Bit's; {waiting.describe(now)}"
     if waiting.age_seconds(now) >= STUCK_SECONDS:
         raise EventrouterError(f"{what} (tag {tag_of(folder / waiting.oldest)})")
     return _writable(folder, what)

@@ -7,7 +7,6 @@ and the connection pool; its models and its Watch are left alone (docs/architect
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -101,16 +100,6 @@ class KubeApi:
     def server(self) -> str:
         """The API server's URL."""
         return str(self._configuration.host).rstrip("/")
-
-    def scope(self, field_selector: str | None) -> str:
-        """A hash of what a resourceVersion is valid for: the server's URL and CA, the selector."""
-        path = self._configuration.ssl_ca_cert
-        try:
-            ca = Path(path).read_bytes() if path else b""
-        except OSError as error:
-            raise ConfigError("--kubeconfig", f"cannot read its CA: {error}") from error
-        parts = (self.server.encode(), ca, (field_selector or "").encode())
-        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
 
     @contextlib.contextmanager
     def request(

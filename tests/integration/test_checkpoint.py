@@ -268,6 +268,31 @@ def test_a_history_that_went_back_takes_the_checkpoint_with_it(
         eventually(lambda: _is(watcher, acked=restored, delivered=restored))
 
 
+def test_an_undone_future_is_forgotten_before_the_new_history_has_been_listed(
+    cluster: Cluster, server: ApiServer, receiver: Receiver, tmp_path: Path
+) -> None:
+    """Else a restart goes on at a position of the undone history, once the new one has passed it.
+
+    The states of the new history up to there would never be sent.
+    """
+    cluster.fill(3)
+    restored = cluster.revision
+    with Watcher(server, receiver.url, tmp_path) as watcher:
+        server.wait_for_watches(1)
+        cluster.fill(5)
+        eventually(lambda: _is(watcher, acked=restored + 5, delivered=restored + 5))
+        receiver.faults.pause()
+        cluster.store.restore(restored)
+        undone = len(cluster.states)
+        server.faults.close_watches()
+        eventually(lambda: watcher.checkpoint["acked"] == {})
+    cluster.fill(8)
+    receiver.faults.resume()
+
+    with Watcher(server, receiver.url, tmp_path):
+        received_once_or_more(receiver, {state.id for state in cluster.states[undone:]})
+
+
 @pytest.mark.parametrize("is_compacted", [False, True], ids=["held", "compacted"])
 def test_a_first_list_that_came_to_nothing_is_begun_where_it_began(
     cluster: Cluster,
