@@ -1,4 +1,4 @@
-"""The one place that wires: builds it all from the settings, starts it and stops it in order."""
+"""The application: builds everything from the settings, starts it and stops it in order."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 
 
 class App:
-    """The whole watcher. Raises ConfigError for a setting that is wrong, before any connection.
+    """The whole watcher. Raises ConfigError for a wrong setting, before any connection.
 
-    With a Lease a pipeline runs while this one leads; without one, from start to stop.
+    With a Lease a pipeline runs while this watcher leads; without one, from start to stop.
     """
 
     def __init__(self, settings: Config) -> None:
@@ -87,7 +87,7 @@ class App:
             self._election_thread = self._spawn("election", self._election.run)
 
     def stop(self) -> bool:
-        """End cleanly and soon: the pipeline first, then the lease. False after a failure."""
+        """Stop the pipeline, then release the lease. False if a thread has failed."""
         self._is_stopping.set()
         if self._election is not None:
             self._election.end()

@@ -1,4 +1,4 @@
-"""`eventrouter check`: every link tried once, and what was found in plain words."""
+"""`eventrouter check`: tries every link once, and says in plain words what it found."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found out about one link."""
+    """What `check` found out about one link."""
 
     link: str
     is_good: bool
@@ -35,7 +35,7 @@ class Finding:
 
 
 def check(settings: Config) -> Iterator[Finding]:
-    """One finding for each link. Changes nothing. Raises ConfigError for a wrong setting."""
+    """One finding for each link. Writes nothing. Raises ConfigError for a wrong setting."""
     api = KubeApi(load=lambda: load_configuration(settings.kubeconfig))
     address = checked("--forward", settings.forward, Address.parse)
     events = KubeEvents(api=api, field_selector=settings.field_selector, metrics=Metrics())
@@ -64,7 +64,9 @@ def _tried(link: str, attempt: Callable[[], str]) -> Finding:
 def _events(api: KubeApi, events: KubeEvents, namespace: str) -> str:
     page = events.page(namespace, limit=1)
     if not _is_allowed(api, namespace, "", "events", "watch"):
-        raise ApiError("they can be listed, not watched: grant `watch`", reason="forbidden")
+        raise ApiError(
+            "the role allows to list events, not to watch them: grant `watch`", reason="forbidden"
+        )
     return f"can be listed and watched at {api.server}, revision {page.resource_version}"
 
 
@@ -96,7 +98,7 @@ def _lease(api: KubeApi, lease: LeaseRef) -> str:
 def _is_allowed(
     api: KubeApi, namespace: str, group: str, resource: str, verb: str, name: str = ""
 ) -> bool:
-    """What the API server itself says of our rights; everybody may ask that."""
+    """Ask the API server about the watcher's own rights; everybody may do that."""
     attributes = {
         "namespace": namespace, "group": group, "resource": resource, "verb": verb, "name": name,
     }  # fmt: skip

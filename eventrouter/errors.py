@@ -92,16 +92,13 @@ class AckTimeout(ForwardError):
 
 
 class AckMismatch(ForwardError):
-    """Something else came than the ack that is due: acks come in the order of the chunks."""
+    """The receiver sent something other than the ack that is due."""
 
     reason: ForwardReason = "ack_mismatch"
 
 
 class PeerClosed(ForwardError):
-    """The receiver closed the connection.
-
-    Fluent Bit does so when its input is paused or its disk is full.
-    """
+    """The receiver closed the connection, as Fluent Bit does when its disk is full."""
 
     reason: ForwardReason = "closed"
 

@@ -1,6 +1,6 @@
-"""The pipeline: reflectors, queue, sender and keeper, wired for one run from start to stop.
+"""The pipeline: wires reflectors, queue, sender and keeper for one run from start to stop.
 
-A leader has one for as long as it leads; without a Lease there is one for the process's life.
+A leader has one for as long as it leads. Without a Lease one pipeline lasts for the process's life.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Spawn = Callable[[str, Callable[[], None]], threading.Thread]
 
 
 class SendingStop:
-    """Set by hand, and by itself as soon as we may no longer send."""
+    """A stop that is also set while the watcher may not send."""
 
     def __init__(self, may_send: Callable[[], bool]) -> None:
         self._may_send = may_send
@@ -81,7 +81,7 @@ class Surroundings:
 
 
 class Pipeline:
-    """Events in, acknowledged records out, positions kept. To be started once and ended once."""
+    """Takes events in, hands records over, keeps the positions. Start it once and end it once."""
 
     def __init__(
         self,

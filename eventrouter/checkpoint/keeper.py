@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 ROUND_SECONDS = 1.0
 _LAST_ROUND_SECONDS = 0.2
 _IDLE_SECONDS = 60.0
-# Whoever waits for a write shows this often that its thread is alive.
+# A thread that waits for a write shows this often that it is alive.
 _BEAT_SECONDS = 5.0
-# The last write of a run may take this long.
+# How long the last write of a run may take.
 _LAST_WRITE_SECONDS = 10.0
 
 
@@ -58,8 +58,8 @@ class _Landmark:
 class Keeper:
     """Keeps the checkpoint. `run` is a thread's whole life, and nothing but that thread writes.
 
-    The other methods may be called from any thread; they hand `run` a wish, and those that promise
-    a result wait for it.
+    Other threads call the other methods: these hand `run` a wish, and wait for it where they
+    promise a result.
 
     `delivered` moves by landmarks: take the acked positions, then note which chunks the buffer
     holds. What was acked by then is in those chunks or has been delivered already, so when they
@@ -107,10 +107,10 @@ class Keeper:
     def begin_list(
         self, namespace: str, resource_version: str, *, beat: Callable[[], None] = lambda: None
     ) -> None:
-        """A first list begins at this revision. Returns when that is written, or at the end.
+        """Note that a first list begins at this revision. Returns when that is written.
 
-        Whatever happens before the first delivery, the next start begins there again, and sees
-        all that came after. `beat` is called now and then while it waits.
+        The next start then begins there again if nothing is delivered before it, and skips nothing.
+        Returns without that only at the end of the run. Calls `beat` now and then while it waits.
         """
         with self._changed:
             self._reached.begin(namespace, resource_version)
@@ -119,9 +119,10 @@ class Keeper:
     def history_went_back(
         self, namespace: str, history: int, *, beat: Callable[[], None] = lambda: None
     ) -> None:
-        """The API server's history went back, and is that namespace's `history`-th one from here.
+        """Forget a namespace's positions: the API server's history went back before them.
 
-        Positions of the undone one are forgotten. Returns when that is written, or at the end.
+        The positions to come have this `history`, and older ones are ignored from here on. Returns
+        when that is written, as `begin_list` does.
         """
         with self._changed:
             self._reached.go_back(namespace, history)

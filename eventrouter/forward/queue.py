@@ -14,7 +14,7 @@ from eventrouter.forward.batch import Batch
 
 MAX_RECORDS = 10_000
 MAX_BYTES = 8 * 1024 * 1024
-# A long linger may end early, when the chunks that it was for are gone: it is looked at this often.
+# A long linger ends early once fewer chunks wait; the sender asks again this often.
 _LOOK_SECONDS = 1.0
 
 

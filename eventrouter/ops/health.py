@@ -1,18 +1,17 @@
-"""Whether the watcher lives and whether it is of use: what /livez and /readyz answer.
+"""Health: what /livez and /readyz answer.
 
-Two different questions. Alive: our own threads still turn. Ready: the API server and the sidecar
-have answered lately. An outage of theirs must never become a crash loop of ours, so it shows in
-the second only.
+/livez fails only when one of the watcher's threads hangs. /readyz fails also when the API server or
+the sidecar has not answered lately: an outage of theirs must not become a crash loop of ours.
 """
 
 from __future__ import annotations
 
 from eventrouter.clock import Clock
 
-# Longer than anything a thread may rightly wait for in one go: a watch's read timeout is 114 s.
+# Longer than any single wait of a healthy thread: a watch's read timeout is 114 s.
 TURN_SECONDS = 300.0
-# What is promised is that a dead link is seen within two minutes: ten seconds are for whoever asks.
-# Longer than a watch in which nothing happens, which the server ends after 99 s at most.
+# A dead link shows within two minutes, even if a probe asks only every ten seconds. Longer than a
+# quiet watch, which the API server ends after 99 s at the latest.
 CONTACT_SECONDS = 110.0
 
 

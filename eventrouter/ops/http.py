@@ -106,6 +106,6 @@ class HttpServer:
         self._server.server_close()
 
     def _serve(self) -> None:
-        # Not serve_forever, which wakes up twice a second to see whether it should stop.
+        # serve_forever would wake up twice a second to see whether it should stop.
         while not self._closing:
             self._server.handle_request()
