@@ -140,7 +140,7 @@ class Pipeline:
         """Start all threads, the reflectors where the last run's positions are."""
         if self._resumption.problem:
             log.warning(
-                "%s: listing at the oldest revision that the API server holds",
+                "%s: listing everything anew, at the oldest revision that the API server holds",
                 self._resumption.problem,
             )
         self._sending = self._spawn("sender", self._sender.run)
