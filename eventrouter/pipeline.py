@@ -234,6 +234,7 @@ class Pipeline:
             stop=stop,
             clock=self._clock,
             begin_list=partial(self._keeper.begin_list, beat=pulse.beat),
+            history_went_back=partial(self._keeper.history_went_back, beat=pulse.beat),
         )
 
 

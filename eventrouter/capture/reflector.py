@@ -70,6 +70,7 @@ class Reflector:
         stop: Stop,
         clock: Clock,
         begin_list: Callable[[str, str], None] = lambda namespace, resource_version: None,
+        history_went_back: Callable[[str, int], None] = lambda namespace, history: None,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._namespace = namespace
@@ -84,6 +85,8 @@ class Reflector:
         self._stop = stop
         self._clock = clock
         self._begin_list = begin_list
+        self._history_went_back = history_went_back
+        self._history = 0
         self._uniform = uniform
         self._list_at: str | None = None
         self._states_are_known = False
@@ -123,6 +126,8 @@ class Reflector:
             self._metrics.relists.labels("went_back").inc()
             self._capture.forget()
             self.position = self._list_at = None
+            self._history += 1
+            self._history_went_back(self._namespace, self._history)
             self._list_everything()
             return
         if history is History.COMPACTED or self._fruitless_watches >= _FRUITLESS_WATCHES:
@@ -277,6 +282,8 @@ class Reflector:
         """Queue a batch if there is room before long, and move the position."""
         # Looked at before: once queued it is the queue's, which may add others' records to it.
         kinds, reached = batch.counts(), batch.positions.get(self._namespace)
+        if reached is not None:
+            batch.positions[self._namespace] = reached._replace(history=self._history)
         self._pulse.beat()
         if not self._queue.put(batch, patience_seconds=PATIENCE):
             return False
