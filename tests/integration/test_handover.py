@@ -25,7 +25,7 @@ from eventrouter.ops.metrics import Metrics
 from eventrouter.standins.receiver.receiver import BadAck, Receiver
 from tests.support.waiting import eventually
 
-KINDS = ("normal", "warning", "other")
+TAG_SUFFIXES = ("normal", "warning", "other")
 _TIME = msgpack.ExtType(0, struct.pack(">II", 10**9, 0))
 
 
@@ -54,13 +54,13 @@ class Handover:
         self.thread = threading.Thread(target=self.sender.run, daemon=True)
 
     def put(self, batches: int, *, records: int = 6, text: str = "") -> None:
-        """That many batches of all kinds; the ids are numbers, the position is the last one."""
+        """That many batches of all tags. The ids are numbers, the position is the last one."""
         for _ in range(batches):
             batch = Batch()
             for _ in range(records):
                 self._written += 1
                 entry = [_TIME, {"id": str(self._written), "text": text}]
-                batch.add(KINDS[self._written % 3], msgpack.packb(entry))
+                batch.add(TAG_SUFFIXES[self._written % 3], msgpack.packb(entry))
             batch.positions[""] = Position(str(self._written))
             assert self.queue.put(batch, patience_seconds=10)
 
@@ -117,7 +117,7 @@ def _assert_all_arrived(receiver: Receiver, handover: Handover) -> None:
         assert frames.setdefault(frame.chunk, frame) == frame
         for entry in frame.entries:
             number = int(entry.record["id"])
-            assert frame.tag == f"t.{KINDS[number % 3]}"
+            assert frame.tag == f"t.{TAG_SUFFIXES[number % 3]}"
             if number not in first_seen[frame.tag]:
                 first_seen[frame.tag].append(number)
     for numbers in first_seen.values():
@@ -177,7 +177,7 @@ def test_a_late_ack_is_not_taken_for_a_later_one(
 def test_any_cuts_and_bad_acks_leave_every_record_at_least_once_with_its_id(
     cuts: list[int], acks: list[BadAck], records: int
 ) -> None:
-    """Connections that end after any number of bytes, mixed with acks of every bad kind."""
+    """Connections that end after any number of bytes, mixed with bad acks of every sort."""
     with pytest.MonkeyPatch.context() as monkeypatch, Receiver() as receiver:
         _patience(monkeypatch, 0.05)
         for ack in acks:

@@ -11,32 +11,32 @@ from hypothesis import strategies as st
 
 from eventrouter.forward.batch import MAX_BYTES, MAX_RECORDS, Batch, Position
 
-kinds = st.sampled_from(["normal", "warning", "other"])
+tag_suffixes = st.sampled_from(["normal", "warning", "other"])
 sizes = st.sampled_from([1, 1, 100, 4000, MAX_BYTES // 3, MAX_BYTES // 2, MAX_BYTES, MAX_BYTES + 1])
-# Runs of entries: a kind, how many in a row, and the size of each.
+# Runs of entries: a tag suffix, how many in a row, and the size of each.
 runs = st.lists(
-    st.tuples(kinds, st.sampled_from([1, 2, 260]), st.just(9))
-    | st.tuples(kinds, st.integers(1, 3), sizes),
+    st.tuples(tag_suffixes, st.sampled_from([1, 2, 260]), st.just(9))
+    | st.tuples(tag_suffixes, st.integers(1, 3), sizes),
     max_size=8,
 )
 
 
 def fill(batch: Batch, content: list[tuple[str, int, int]]) -> dict[str, list[bytes]]:
-    """Add entries that can be told apart; returned by kind, in order."""
+    """Add entries that can be told apart; returned by tag suffix, in order."""
     added: dict[str, list[bytes]] = defaultdict(list)
     serial = count()
-    for kind, repetitions, size in content:
+    for tag_suffix, repetitions, size in content:
         for _ in range(repetitions):
             entry = next(serial).to_bytes(4, "big").ljust(size, b"-")[-max(size, 4) :]
-            batch.add(kind, entry)
-            added[kind].append(entry)
+            batch.add(tag_suffix, entry)
+            added[tag_suffix].append(entry)
     return added
 
 
 def framed(batch: Batch) -> dict[str, list[bytes]]:
     result: dict[str, list[bytes]] = defaultdict(list)
-    for kind, entries in batch.chunks():
-        result[kind] += entries
+    for tag_suffix, entries in batch.chunks():
+        result[tag_suffix] += entries
     return result
 
 
@@ -55,7 +55,7 @@ def test_the_frames_hold_every_entry_once_and_in_order_by_tag(
     assert framed(batch) == added
     assert batch.records == sum(map(len, added.values()))
     assert batch.size_bytes == sum(len(entry) for entries in added.values() for entry in entries)
-    assert batch.counts() == {kind: len(entries) for kind, entries in added.items()}
+    assert batch.counts() == {tag_suffix: len(entries) for tag_suffix, entries in added.items()}
 
 
 @given(runs)
@@ -79,12 +79,12 @@ def test_no_two_frames_could_have_been_one(content: list[tuple[str, int, int]]) 
     fill(batch, content)
 
     last: dict[str, list[bytes]] = {}
-    for kind, entries in batch.chunks():
-        before = last.get(kind)
+    for tag_suffix, entries in batch.chunks():
+        before = last.get(tag_suffix)
         if before is not None:
             is_full = len(before) == MAX_RECORDS
             assert is_full or sum(map(len, before)) + len(entries[0]) > MAX_BYTES
-        last[kind] = entries
+        last[tag_suffix] = entries
 
 
 @given(runs, runs)
@@ -93,8 +93,8 @@ def test_merged_batches_are_as_if_all_had_been_added_to_one(
 ) -> None:
     left, right = Batch(), Batch()
     expected = fill(left, first)
-    for kind, entries in fill(right, second).items():
-        expected[kind] += entries
+    for tag_suffix, entries in fill(right, second).items():
+        expected[tag_suffix] += entries
     left.positions = {"": Position("1"), "shop": Position("5")}
     right.positions = {"": Position("2"), "bank": Position("9")}
 
@@ -103,7 +103,7 @@ def test_merged_batches_are_as_if_all_had_been_added_to_one(
     assert framed(left) == expected
     assert left.records == sum(map(len, expected.values()))
     assert left.size_bytes == sum(len(entry) for entries in expected.values() for entry in entries)
-    assert left.counts() == {kind: len(entries) for kind, entries in expected.items()}
+    assert left.counts() == {tag_suffix: len(entries) for tag_suffix, entries in expected.items()}
     assert left.positions == {"": Position("2"), "shop": Position("5"), "bank": Position("9")}
 
 

@@ -27,10 +27,10 @@ DEADLINE = 20.0
 T = TypeVar("T")
 
 
-def batch_of(*entries: bytes, kind: str = "normal", position: str = "") -> Batch:
+def batch_of(*entries: bytes, tag_suffix: str = "normal", position: str = "") -> Batch:
     batch = Batch()
     for entry in entries:
-        batch.add(kind, entry)
+        batch.add(tag_suffix, entry)
     if position:
         batch.positions[""] = Position(position)
     return batch
@@ -67,21 +67,21 @@ class AnyUse(RuleBasedStateMachine):
         self.closed = False
 
     @rule(
-        kinds=st.lists(st.sampled_from(["normal", "warning"]), max_size=3),
+        tag_suffixes=st.lists(st.sampled_from(["normal", "warning"]), max_size=3),
         repetitions=st.sampled_from([1, 1, 2, 150, 499]),
         size=st.sampled_from([8, 8, 300, BATCH_BYTES // 2, BATCH_BYTES + 1]),
     )
-    def put(self, kinds: list[str], repetitions: int, size: int) -> None:
+    def put(self, tag_suffixes: list[str], repetitions: int, size: int) -> None:
         if size > 300:
             repetitions = min(repetitions, 2)
         batch = Batch()
         added = []
         self.last_put += 1
-        for kind in kinds * repetitions:
+        for tag_suffix in tag_suffixes * repetitions:
             self.serial += 1
             entry = self.serial.to_bytes(8, "big").ljust(size, b"-")
-            batch.add(kind, entry)
-            added.append((self.last_put, kind, entry))
+            batch.add(tag_suffix, entry)
+            added.append((self.last_put, tag_suffix, entry))
         batch.positions[""] = Position(str(self.last_put))
         records, size_before = self.queue.records, self.queue.size_bytes
         was_empty = not self.waiting and not records
@@ -108,8 +108,8 @@ class AnyUse(RuleBasedStateMachine):
         if batch is None:
             assert self.queue.records < BATCH_RECORDS
             return
-        for kind, entries in batch.entries.items():
-            expected = [entry for _, of, entry in self.waiting if of == kind][: len(entries)]
+        for tag_suffix, entries in batch.entries.items():
+            expected = [entry for _, of, entry in self.waiting if of == tag_suffix][: len(entries)]
             assert entries == expected
         gone = {entry for entries in batch.entries.values() for entry in entries}
         assert len(gone) == batch.records
@@ -428,7 +428,9 @@ def test_many_producers_lose_nothing_and_keep_each_ones_order() -> None:
 
     def produce(name: str) -> bool:
         return all(
-            queue.put(batch_of(f"{name}{number:04}".encode(), kind=name), patience_seconds=DEADLINE)
+            queue.put(
+                batch_of(f"{name}{number:04}".encode(), tag_suffix=name), patience_seconds=DEADLINE
+            )
             for number in range(per_producer)
         )
 
@@ -441,8 +443,8 @@ def test_many_producers_lose_nothing_and_keep_each_ones_order() -> None:
         while sum(map(len, arrived.values())) < 3 * per_producer:
             batch = queue.take(patience_seconds=DEADLINE)
             assert batch is not None
-            for kind, entries in batch.entries.items():
-                arrived[kind] += entries
+            for tag_suffix, entries in batch.entries.items():
+                arrived[tag_suffix] += entries
 
     assert first == second == third == [True]
     for name, entries in arrived.items():
