@@ -56,6 +56,7 @@ ifeq ($(origin KUBECONFIG),command line)
 run: export DEMO_KUBECONFIG := $(KUBECONFIG)
 endif
 run: export DEMO_ELASTICSEARCH := $(ELASTICSEARCH)
+run: export DEMO_FORMAT := $(FORMAT)
 
 # On a terminal, Ctrl-C goes to every process of the foreground group: make too, which then ends
 # with an error although the demo stopped cleanly. So the demo gets a foreground group of its own.
@@ -87,7 +88,7 @@ sys.exit(code if code >= 0 else 128 - code)
 endef
 export FOREGROUND
 
-run: $(VENV)/.run  ## play a small cluster; KUBECONFIG=... follows a real one, ELASTICSEARCH=URL
+run: $(VENV)/.run  ## play a small cluster; KUBECONFIG=..., ELASTICSEARCH=URL, FORMAT=json
 	@set -- $(BIN)/eventrouter demo; \
 	if [ -n "$$DEMO_KUBECONFIG" ]; then \
 	    case "$$DEMO_KUBECONFIG" in "~/"*) DEMO_KUBECONFIG="$$HOME/$${DEMO_KUBECONFIG#"~/"}";; esac; \
@@ -95,6 +96,9 @@ run: $(VENV)/.run  ## play a small cluster; KUBECONFIG=... follows a real one, E
 	fi; \
 	if [ -n "$$DEMO_ELASTICSEARCH" ]; then \
 	    set -- "$$@" --elasticsearch "$$DEMO_ELASTICSEARCH"; \
+	fi; \
+	if [ -n "$$DEMO_FORMAT" ]; then \
+	    set -- "$$@" --format "$$DEMO_FORMAT"; \
 	fi; \
 	exec $(BIN)/python -c "$$FOREGROUND" "$$@" $(ARGS)
 
