@@ -48,7 +48,7 @@ class FluentBit:
     ) -> None:
         config = "stdout.yaml" if elasticsearch is None else "fluent-bit.yaml"
         port = _free_port()
-        self.name = f"Fluent Bit ({program}) with {CONFIG_FOLDER.name}/{config}"
+        self.name = f"{Path(program).name} with {CONFIG_FOLDER.name}/{config}"
         self.url = f"tcp://127.0.0.1:{port}"
         self.buffer_path: Path | None = folder / "buffers"
         environment = {

@@ -19,6 +19,8 @@ from eventrouter.demo.table import Table
 FORMATS = ("table", "json")
 
 _NO_TERMINAL = 120, 24  # columns and lines, if neither a terminal nor COLUMNS gives them
+_LINES_BESIDE_ROWS = 2  # the header and the progress
+_FEWEST_ROWS = 10  # between two headers, however low the terminal is
 
 
 class Output(Protocol):
@@ -47,25 +49,30 @@ class JsonOutput:
 
 
 class TableOutput:
-    """Prints a row for each record, and a header whenever the width of the terminal changes."""
+    """Prints a row for each record, and a header once a screenful and at each new width.
+
+    `size` gives the terminal's columns and lines.
+    """
 
     format = "table"
 
     def __init__(
-        self, screen: Screen, *, colour: bool, has_progress: bool, width: Callable[[], int]
+        self,
+        screen: Screen,
+        *,
+        colour: bool,
+        has_progress: bool,
+        size: Callable[[], tuple[int, int]],
     ) -> None:
         self._screen = screen
         self._colour = colour
         self._has_progress = has_progress
-        self._width = width
+        self._size = size
         self._table: Table | None = None
+        self._rows = 0  # since the last header
 
     def show(self, line: bytes) -> None:
-        header, table = "", self._table
-        width = self._width()
-        if table is None or table.width != width:
-            table = self._table = Table(width, colour=self._colour)
-            header = f"{table.header}\n"
+        table, header = self._table_with_header()
         try:
             row = table.row(orjson.loads(line))
         except orjson.JSONDecodeError:  # not a record, so it may be a message
@@ -75,9 +82,21 @@ class TableOutput:
     def progress(self, text: str) -> None:
         if self._has_progress:
             # One cell stays free for the cursor: some terminals start a new line after the last.
-            line = fit(text, self._width() - 1).rstrip()
-            with suppress(OSError):  # a terminal that is gone is noticed by `show`
-                self._screen.set_progress(line)
+            columns, _ = self._size()
+            with suppress(OSError):  # `show` reports a terminal that is gone
+                self._screen.set_progress(fit(text, columns - 1).rstrip())
+
+    def _table_with_header(self) -> tuple[Table, str]:
+        """The table for the terminal as it is now, and its header if one is due."""
+        columns, lines = self._size()
+        table = self._table
+        if table is None or table.width != columns:
+            table = self._table = Table(columns, colour=self._colour)
+        elif self._rows < max(lines - _LINES_BESIDE_ROWS, _FEWEST_ROWS):
+            self._rows += 1
+            return table, ""
+        self._rows = 1
+        return table, f"{table.header}\n"
 
 
 @contextmanager
@@ -101,5 +120,15 @@ def open_output(wanted: str | None, environment: Mapping[str, str]) -> Iterator[
             screen,
             colour=obeys_escapes and not environment.get("NO_COLOR"),  # https://no-color.org
             has_progress=obeys_escapes,
-            width=lambda: shutil.get_terminal_size(_NO_TERMINAL).columns,
+            size=_terminal_size if is_terminal else _endless_size,
         )
+
+
+def _terminal_size() -> tuple[int, int]:
+    columns, lines = shutil.get_terminal_size(_NO_TERMINAL)
+    return columns, lines
+
+
+def _endless_size() -> tuple[int, int]:
+    """A file has no screens: one header is enough."""
+    return _terminal_size()[0], sys.maxsize

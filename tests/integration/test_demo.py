@@ -23,6 +23,7 @@ from tests.support.terminal import Terminal
 ROOT = Path(__file__).parents[2]
 DEMO = (sys.executable, "-m", "eventrouter", "demo")
 JSON_LINES = (sys.executable, "-m", "json.tool", "--json-lines", "--compact")
+HEADER = re.compile("(TIME .*)?OBJECT +REASON")
 ROW = re.compile(r"\d\d:\d\d:\d\d (Normal |Warning) (ADDED|UPDATED) +\d+ [a-z]+/[a-z0-9-]+.* ")
 SUMMARY = re.compile(r"captured +(\d+) .*sent +(\d+) .*acknowledged +(\d+) .*not sent +0 ", re.S)
 
@@ -48,10 +49,10 @@ def seen(terminal: Terminal) -> Display:
 
 
 def rows(display: Display) -> list[str]:
-    """The rows between the header and the summary."""
-    start = next(at for at, text in enumerate(display.texts) if text.startswith("TIME "))
+    """The rows between the first header and the summary, without the headers."""
+    start = next(at for at, text in enumerate(display.texts) if HEADER.match(text))
     end = display.texts.index("", start)
-    return display.texts[start + 1 : end]
+    return [text for text in display.texts[start:end] if not HEADER.match(text)]
 
 
 def test_on_a_terminal_it_is_a_table_and_ctrl_c_ends_it_with_a_summary(
@@ -81,14 +82,14 @@ def test_a_resized_terminal_gets_a_header_and_rows_of_its_new_width() -> None:
     with Terminal(DEMO, columns=100, environment=STAND_IN | {"NO_COLOR": "1"}) as terminal:
         terminal.wait_for("UPDATED")
         terminal.resize(39)
-        terminal.wait_for(r"OBJECT +REASON *\r\n(.*\n){3}")
+        terminal.wait_for(r"\nOBJECT +REASON *\r\n(.*\n){3}")
         terminal.press_ctrl_c()
         assert terminal.wait() == 0
 
-    found = rows(seen(terminal))
-    narrow = next(at for at, row in enumerate(found) if re.match("OBJECT +REASON$", row))
-    assert max(map(len, found[:narrow])) > 90
-    assert max(map(len, found[narrow:])) <= 39
+    display = seen(terminal)
+    narrow = next(at for at, text in enumerate(display.texts) if text.startswith("OBJECT "))
+    assert max(map(len, display.texts[:narrow])) == 100
+    assert max(map(len, display.texts[narrow : display.texts.index("", narrow)])) <= 39
     assert not re.search(r"\x1b\[\d*m", terminal.output)
 
 
