@@ -16,7 +16,7 @@ unexport KUBECONFIG
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv run test lint type format e2e drills bench bench-real lock clean
+.PHONY: help venv run recording test lint type format e2e drills bench bench-real lock clean
 MAKEFLAGS += --no-print-directory
 
 help:  ## this list
@@ -101,6 +101,9 @@ run: $(VENV)/.run  ## play a small cluster; KUBECONFIG=..., ELASTICSEARCH=URL, F
 	    set -- "$$@" --format "$$DEMO_FORMAT"; \
 	fi; \
 	exec $(BIN)/python -c "$$FOREGROUND" "$$@" $(ARGS)
+
+recording: $(VENV)/.dev  ## record `make run` anew, as the picture in the README
+	@$(BIN)/python -m docs.pictures.record
 
 test: $(VENV)/.dev  ## set up and run the fast suite; ARGS="-k sender" and the like
 	@$(BIN)/python -m pytest -m "not e2e" $(ARGS)

@@ -9,6 +9,7 @@ _PIECES = re.compile(
     r"(?P<line_feed>\n)|(?P<carriage_return>\r)|(?P<erase>\x1b\[K)|\x1b\[(?P<style>[0-9;]*)m"
     r"|(?P<text>[^\x00-\x1f\x7f]+)"
 )
+_BEGUN = re.compile(r"\x1b(\[[0-9;]*)?")
 
 
 class Run(NamedTuple):
@@ -26,6 +27,7 @@ class Display:
         self.last: list[Run] = []  # where the cursor is
         self._style = ""
         self._is_at_start = False  # of a line that holds text
+        self._begun = ""  # the part of a control sequence that has come
 
     @property
     def texts(self) -> list[str]:
@@ -33,9 +35,13 @@ class Display:
         return ["".join(run.text for run in line) for line in self.lines]
 
     def feed(self, output: str) -> None:
-        """Interpret more output; an escape sequence must not be split between calls."""
+        """Interpret more output, split anywhere."""
+        output, self._begun = self._begun + output, ""
         at = 0
         while at < len(output):
+            if _BEGUN.fullmatch(output, at):
+                self._begun = output[at:]
+                return
             piece = _PIECES.match(output, at)
             if piece is None:
                 raise ValueError(f"an unknown control character in {output[at : at + 20]!r}")
