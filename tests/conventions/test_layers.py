@@ -31,6 +31,8 @@ PURE = {
     "capture.record",
     "capture.states",
     "capture.truncation",
+    "demo.cells",
+    "demo.table",
     "errors",
     "forward.batch",
     "forward.protocol",
@@ -41,6 +43,7 @@ PURE = {
 HARMLESS = {
     "__future__", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools",
     "hashlib", "json", "math", "re", "struct", "typing",
+    "unicodedata",
     "fluent", "msgpack", "msgspec", "orjson",
 }  # fmt: skip
 
