@@ -16,11 +16,12 @@ unexport KUBECONFIG
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv run recording test lint type format e2e drills bench bench-real lock clean
+.PHONY: help venv run recording test lint type format e2e drills bench bench-everyday \
+	bench-real lock clean
 MAKEFLAGS += --no-print-directory
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 venv: $(VENV)/.dev  ## set up .venv with all that development needs
 
@@ -134,6 +135,11 @@ drills: $(VENV)/.dev  ## faults of every kind, and a table of what they cost; DR
 
 bench: $(VENV)/.dev  ## what it costs, some minutes on a quiet machine; ARGS="--only stream"
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+# A peer that can't be built is left out.
+bench-everyday: $(VENV)/.dev  ## an ordinary day beside two peers, 12 minutes; LONG=1 for hours
+	@$(BIN)/python -m tests.programs bench || true
+	@$(BIN)/python -m tests.bench.everyday $(if $(LONG),--long) $(ARGS)
 
 bench-real: $(VENV)/.dev  ## the same with a real kube-apiserver and etcd; builds them
 	@$(BIN)/python -m tests.programs
