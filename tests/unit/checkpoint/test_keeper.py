@@ -9,7 +9,7 @@ from eventrouter.checkpoint.stores import Checkpoint
 from eventrouter.errors import CheckpointError, Deposed
 from eventrouter.ops.health import Pulse
 from eventrouter.ops.metrics import Metrics
-from tests.unit.fakes import FakeClock
+from tests.support.clock import FakeClock
 
 
 class FakeBuffer:
