@@ -33,6 +33,8 @@ PURE = {
     "capture.truncation",
     "checkpoint.contents",
     "checkpoint.reached",
+    "demo.cells",
+    "demo.table",
     "errors",
     "forward.batch",
     "forward.pacing",
@@ -44,6 +46,7 @@ PURE = {
 HARMLESS = {
     "__future__", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools",
     "hashlib", "json", "math", "re", "struct", "typing",
+    "unicodedata",
     "fluent", "msgpack", "msgspec", "orjson",
 }  # fmt: skip
 
