@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from eventrouter.checkpoint.backlog import STUCK_SECONDS, count
-from eventrouter.checkpoint.buffer import chunks_in, has_content, tag_of
+from eventrouter.checkpoint.buffer import chunks_in, has_content, is_optional, tag_of
 from eventrouter.clock import SystemClock
 from eventrouter.config import Config, LeaseRef, checked
 from eventrouter.errors import ApiError, EventrouterError, ForwardError
@@ -115,12 +115,25 @@ def _is_allowed(
 
 
 def _buffer(folder: Path) -> str:
-    waiting = count(chunks_in(folder), lambda chunk: has_content(folder / chunk))
+    chunks = chunks_in(folder)
+    waiting, optional = (
+        count(
+            [chunk for chunk in chunks if is_optional(chunk) is wanted],
+            partial(_has_content, folder),
+        )
+        for wanted in (False, True)
+    )
     now = SystemClock().time()
     what = f"{folder} is Fluent Bit's; {waiting.describe(now)}"
+    if optional.chunks:
+        what += f"; for optional outputs {optional.describe(now)}"
     if waiting.age_seconds(now) >= STUCK_SECONDS:
         raise EventrouterError(f"{what} (tag {tag_of(folder / waiting.oldest)})")
     return _writable(folder, what)
+
+
+def _has_content(folder: Path, chunk: str) -> bool:
+    return has_content(folder / chunk)
 
 
 def _writable(folder: Path, what: str) -> str:

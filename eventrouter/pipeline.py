@@ -106,9 +106,7 @@ class Pipeline:
         )
         buffer = surroundings.buffer
         self._resumption = resume(last, source_id=surroundings.source_id, buffer=buffer.identity)
-        self._backlog = Backlog(
-            buffer=buffer, metrics=metrics, note=partial(health.note, "buffer"), clock=clock
-        )
+        self._backlog = Backlog(buffer=buffer, metrics=metrics, note=health.note, clock=clock)
         self._queue = Queue(
             linger_seconds=lambda: pacing.linger_seconds(self._backlog.chunks), clock=clock
         )

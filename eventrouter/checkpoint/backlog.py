@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import nan
 
-from eventrouter.checkpoint.buffer import Buffer, begun
+from eventrouter.checkpoint.buffer import Buffer, begun, is_optional
 from eventrouter.clock import Clock
 from eventrouter.ops.metrics import Metrics
 from eventrouter.ops.trouble import Trouble
@@ -59,21 +60,30 @@ def count(chunks: Sequence[str], has_content: Callable[[str], bool]) -> Waiting:
 class Backlog:
     """Keeps count of what waits. For the keeper's thread, but `chunks` may be read by any.
 
-    `note` takes the line for /readyz, empty when there is nothing to say.
+    The chunks that wait for required outputs and those for optional ones are two queues. `note`
+    takes a name and a line for /readyz, an empty one when there is nothing to say.
     """
 
     def __init__(
-        self, *, buffer: Buffer, metrics: Metrics, note: Callable[[str], None], clock: Clock
+        self, *, buffer: Buffer, metrics: Metrics, note: Callable[[str, str], None], clock: Clock
     ) -> None:
         self._buffer = buffer
-        self._metrics = metrics
-        self._note = note
         self._clock = clock
         self._looked_at: float | None = None
-        self._oldest = ""
-        self._oldest_since = 0.0
-        self._stuck = Trouble(log, over="The chunk has left the sidecar's buffer")
-        self.chunks = 0
+        self._required, self._optional = (
+            _Queue(
+                buffer=buffer,
+                show=partial(metrics.show_waiting, outputs),
+                note=partial(note, name),
+                clock=clock,
+            )
+            for outputs, name in (("required", "buffer"), ("optional", "buffer, optional outputs"))
+        )
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks wait in all; 0 while nobody knows."""
+        return self._required.waiting.chunks + self._optional.waiting.chunks
 
     @property
     def is_due(self) -> bool:
@@ -88,37 +98,63 @@ class Backlog:
         """These are in the buffer now. May raise BufferUnseen."""
         if not self._buffer.is_visible:
             return
-        waiting = count(chunks, self._buffer.has_content)
-        now = self._clock.time()
+        self._required.update([chunk for chunk in chunks if not is_optional(chunk)])
+        self._optional.update([chunk for chunk in chunks if is_optional(chunk)])
         self._looked_at = self._clock.monotonic()
-        self.chunks = waiting.chunks
-        self._metrics.buffer_chunks.set(waiting.chunks)
-        self._metrics.buffer_oldest.set(nan if waiting.since is None else waiting.since)
-        is_old = waiting.age_seconds(now) >= NOTICE_SECONDS
-        self._note(waiting.describe(now) if is_old else "")
-        self._name_if_stuck(waiting, now)
 
     def lose_sight(self, why: str) -> None:
         """Nobody knows what waits: unknown is not nothing. `why` is for /readyz."""
         self._looked_at = None
-        self.chunks = 0
-        self._metrics.buffer_chunks.set(nan)
-        self._metrics.buffer_oldest.set(nan)
+        self._required.lose_sight(why)
+        self._optional.lose_sight("")
+
+
+class _Queue:
+    """The chunks that wait for some of the outputs."""
+
+    def __init__(
+        self,
+        *,
+        buffer: Buffer,
+        show: Callable[[float, float], None],
+        note: Callable[[str], None],
+        clock: Clock,
+    ) -> None:
+        self._buffer = buffer
+        self._show = show
+        self._note = note
+        self._clock = clock
+        self._since = 0.0
+        self._stuck = Trouble(log, over="The chunk has left Fluent Bit's buffer")
+        self.waiting = Waiting(0)
+
+    def update(self, chunks: Sequence[str]) -> None:
+        """These are in the buffer now."""
+        before, self.waiting = self.waiting, count(chunks, self._buffer.has_content)
+        waiting, now = self.waiting, self._clock.time()
+        self._show(waiting.chunks, nan if waiting.since is None else waiting.since)
+        is_old = waiting.age_seconds(now) >= NOTICE_SECONDS
+        self._note(waiting.describe(now) if is_old else "")
+        if waiting.oldest != before.oldest:
+            self._since = self._clock.monotonic()
+            self._stuck.end()
+        elif waiting.oldest and self._clock.monotonic() >= self._since + STUCK_SECONDS:
+            self._name(waiting, now)
+
+    def lose_sight(self, why: str) -> None:
+        """Nobody knows what waits."""
+        self.waiting = Waiting(0)
+        self._show(nan, nan)
         self._note(why)
 
-    def _name_if_stuck(self, waiting: Waiting, now: float) -> None:
-        """Name a chunk once that has been the oldest for long. In a mere outage it goes at its end.
+    def _name(self, waiting: Waiting, now: float) -> None:
+        """Name a chunk once that has been the oldest for long.
 
         Not by its age: after an outage the chunks leave one by one, each of them old.
         """
-        if waiting.oldest != self._oldest:
-            self._oldest, self._oldest_since = waiting.oldest, self._clock.monotonic()
-            self._stuck.end()
-            return
-        is_stuck = self._clock.monotonic() >= self._oldest_since + STUCK_SECONDS
-        if self._oldest and is_stuck and not self._stuck.is_on:
+        if not self._stuck.is_on:
             self._stuck.report(
-                f"The chunk {self._oldest} (tag {self._buffer.tag(self._oldest)}) has waited in"
+                f"The chunk {waiting.oldest} (tag {self._buffer.tag(waiting.oldest)}) has waited in"
                 f" Fluent Bit's buffer for {_span(waiting.age_seconds(now))}: Fluent Bit's log"
                 " names the output that does not take it",
                 chunks=waiting.chunks,

@@ -21,6 +21,9 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # emitter.1 for the chunks of rewrite_tag. Nothing else there looks so: not the folder of rejected
 # chunks (storage.rejected.path), an s3 output's store_dir or a file system's lost+found.
 _INPUT_FOLDER = re.compile(r"[A-Za-z0-9_-]+\.[0-9]+")
+# The queue of the optional outputs (fluent/optional.yaml). Its chunks are copies of ours that an
+# output may drop, so that no position waits for them.
+_OPTIONAL_FOLDER = "forward.1"
 # <pid>-<seconds>.<nanoseconds>.flb, nanoseconds without leading zeros.
 _CHUNK_NAME = re.compile(r"[0-9]+-([0-9]+)\.([0-9]{1,9})\.flb")
 
@@ -46,7 +49,7 @@ class Buffer(Protocol):
         ...
 
     def chunks(self) -> list[str]:
-        """All chunks. Some may be empty, and wait for nothing."""
+        """All chunks, optional ones too. Some may be empty, and wait for nothing."""
         ...
 
     def is_there(self, chunk: str) -> bool:
@@ -139,7 +142,7 @@ def chunks_in(path: Path) -> list[str]:
     """The chunks of all inputs under a `storage.path`, as folder/file. Raises BufferUnseen."""
     try:
         folders = [name for name in os.listdir(path) if _INPUT_FOLDER.fullmatch(name)]
-        if not folders:
+        if not set(folders) - {_OPTIONAL_FOLDER}:
             raise BufferUnseen(
                 f"{path} holds no input's folder such as forward.0: it must be Fluent Bit's"
                 " storage.path (see --buffer-path), and its input needs storage.type filesystem",
@@ -153,6 +156,11 @@ def chunks_in(path: Path) -> list[str]:
         ]
     except OSError as error:
         raise _unseen(path, error) from error
+
+
+def is_optional(chunk: str) -> bool:
+    """Whether a chunk is in the queue of the optional outputs, which may drop it."""
+    return chunk.startswith(f"{_OPTIONAL_FOLDER}/")
 
 
 def begun(chunk: str) -> float | None:

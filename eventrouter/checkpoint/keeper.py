@@ -8,7 +8,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 
 from eventrouter.checkpoint.backlog import LOOK_SECONDS, Backlog
-from eventrouter.checkpoint.buffer import Buffer
+from eventrouter.checkpoint.buffer import Buffer, is_optional
 from eventrouter.checkpoint.contents import Checkpoint
 from eventrouter.checkpoint.reached import Reached
 from eventrouter.checkpoint.stores import CheckpointStore
@@ -145,7 +145,7 @@ class Keeper:
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._has_ended, seconds + _LAST_WRITE_SECONDS)
         try:
-            return not any(map(self._buffer.has_content, self._buffer.chunks()))
+            return not any(map(self._buffer.has_content, _awaited(self._buffer.chunks())))
         except BufferUnseen as error:
             self._unseen.report(str(error), reason=error.reason)
             return False
@@ -234,7 +234,8 @@ class Keeper:
 
     def _move(self, acked: Positions, chunks: list[str]) -> None:
         """The last landmark, if any, is passed: move `delivered`, and set the next one."""
-        passed, self._landmark = self._landmark, _Landmark(acked, chunks, self._buffer)
+        passed = self._landmark
+        self._landmark = _Landmark(acked, _awaited(chunks), self._buffer)
         is_empty = self._landmark.is_passed()
         with self._changed:
             if passed is not None:
@@ -266,3 +267,8 @@ class Keeper:
             with self._changed:
                 self._written = changes
                 self._changed.notify_all()
+
+
+def _awaited(chunks: list[str]) -> list[str]:
+    """The chunks that must be gone before a position counts as delivered."""
+    return [chunk for chunk in chunks if not is_optional(chunk)]

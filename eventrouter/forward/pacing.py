@@ -13,8 +13,11 @@ from __future__ import annotations
 # output delivers: a tenth of a second is little beside Fluent Bit's flush interval.
 LINGER_SECONDS = (
     (0, 0.1),
-    (300, 3.0),
-    (3_000, 30.0),
+    (500, 2.0),
+    (1_500, 4.0),
+    (4_000, 20.0),
+    (8_000, 45.0),
+    (12_000, 300.0),
 )
 
 

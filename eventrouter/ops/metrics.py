@@ -126,13 +126,15 @@ class Metrics:
         self.buffer_chunks = self._gauge(
             "eventrouter_buffer_chunks",
             "Chunks that wait in the sidecar's buffer; NaN while it cannot be seen.",
+            "outputs",
         )
         self.buffer_oldest = self._gauge(
             "eventrouter_buffer_oldest_chunk_timestamp_seconds",
             "When the oldest waiting chunk was begun; NaN while none waits or can be seen.",
+            "outputs",
         )
-        self.buffer_chunks.set(nan)
-        self.buffer_oldest.set(nan)
+        for outputs in ("required", "optional"):
+            self.show_waiting(outputs, nan, nan)
         self.leading = self._gauge(
             "eventrouter_leading", "1 while this one follows the events, 0 while it stands by."
         )
@@ -151,6 +153,11 @@ class Metrics:
     def in_flight(self) -> int:
         """Records sent, neither acknowledged nor abandoned."""
         return self.total(self.sent) - self.total(self.acked) - self.total(self.abandoned)
+
+    def show_waiting(self, outputs: str, chunks: float, oldest: float) -> None:
+        """How many chunks wait for these outputs, and since when the oldest does."""
+        self.buffer_chunks.labels(outputs).set(chunks)
+        self.buffer_oldest.labels(outputs).set(oldest)
 
     def total(self, counter: Counter) -> int:
         """The sum over all labels of a counter."""

@@ -50,7 +50,7 @@ def known_values(counter: Counter) -> list[tuple[str, ...]]:
 def test_every_label_value_in_the_code_is_known_from_the_start() -> None:
     """The values that are no literals are of types that mypy holds to the closed set."""
     metrics = Metrics()
-    calls = list(counted())
+    calls = [call for call in counted() if isinstance(getattr(metrics, call[0]), Counter)]
 
     assert len(calls) > 10
     for name, values in calls:

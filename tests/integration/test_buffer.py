@@ -41,7 +41,7 @@ def _chunk(folder: Path, *, age_seconds: float = 0, number: int = 1) -> Path:
 
 
 def _gauge(watcher: Watcher, name: str) -> float:
-    return watcher.numbers().total(f"eventrouter_buffer_{name}")
+    return watcher.numbers().total(f"eventrouter_buffer_{name}", outputs="required")
 
 
 def _is_acked(watcher: Watcher, cluster: Cluster) -> bool:

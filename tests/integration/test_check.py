@@ -85,6 +85,19 @@ def test_a_chunk_that_has_waited_for_long_is_a_fault(kubeconfig: Path, folder: P
     assert "tag kube.events.normal" in finding.what
 
 
+def test_what_waits_for_optional_outputs_is_told_and_no_fault(
+    kubeconfig: Path, folder: Path
+) -> None:
+    """They may be down: that is what optional means."""
+    (folder.parent / "forward.1").mkdir()
+    _chunk(folder.parent / "forward.1", age_seconds=7200)
+
+    finding = _found("buffer", kubeconfig, buffer_path=folder.parent)
+
+    assert finding.is_good
+    assert "no chunk waits; for optional outputs 1 chunk waits, the oldest for 2 h" in finding.what
+
+
 def test_a_folder_that_is_not_fluent_bit_s_is_a_fault(kubeconfig: Path, tmp_path: Path) -> None:
     finding = _found("buffer", kubeconfig, buffer_path=tmp_path)
 

@@ -27,17 +27,21 @@ def buffer() -> FakeBuffer:
 
 
 @pytest.fixture
-def notes() -> list[str]:
-    return []
+def notes() -> dict[str, str]:
+    return {}
 
 
 @pytest.fixture
-def backlog(buffer: FakeBuffer, metrics: Metrics, notes: list[str], clock: FakeClock) -> Backlog:
-    return Backlog(buffer=buffer, metrics=metrics, note=notes.append, clock=clock)
+def backlog(
+    buffer: FakeBuffer, metrics: Metrics, notes: dict[str, str], clock: FakeClock
+) -> Backlog:
+    return Backlog(buffer=buffer, metrics=metrics, note=notes.__setitem__, clock=clock)
 
 
-def chunk(clock: FakeClock, *, age_seconds: float = 0, number: int = 0) -> str:
-    return f"forward.0/7-{int(clock.time() - age_seconds)}.{number}.flb"
+def chunk(
+    clock: FakeClock, *, age_seconds: float = 0, number: int = 0, folder: str = "forward.0"
+) -> str:
+    return f"{folder}/7-{int(clock.time() - age_seconds)}.{number}.flb"
 
 
 def look(backlog: Backlog, buffer: FakeBuffer, *chunks: str) -> None:
@@ -45,8 +49,8 @@ def look(backlog: Backlog, buffer: FakeBuffer, *chunks: str) -> None:
     backlog.update(list(chunks))
 
 
-def gauge(metrics: Metrics, name: str) -> float:
-    value = metrics.registry.get_sample_value(f"eventrouter_buffer_{name}")
+def gauge(metrics: Metrics, name: str, *, outputs: str = "required") -> float:
+    value = metrics.registry.get_sample_value(f"eventrouter_buffer_{name}", {"outputs": outputs})
     assert value is not None
     return value
 
@@ -121,9 +125,9 @@ def test_it_looks_at_the_start_and_then_seldom_while_anything_waits(
 
 
 def test_a_buffer_that_cannot_be_seen_is_never_looked_at(
-    metrics: Metrics, notes: list[str], clock: FakeClock
+    metrics: Metrics, notes: dict[str, str], clock: FakeClock
 ) -> None:
-    backlog = Backlog(buffer=NoBuffer(), metrics=metrics, note=notes.append, clock=clock)
+    backlog = Backlog(buffer=NoBuffer(), metrics=metrics, note=notes.__setitem__, clock=clock)
 
     assert not backlog.is_due
     backlog.update([])
@@ -147,7 +151,7 @@ def test_the_number_and_the_oldest_are_metrics(
 
 
 def test_what_cannot_be_seen_is_not_nothing(
-    backlog: Backlog, buffer: FakeBuffer, metrics: Metrics, notes: list[str], clock: FakeClock
+    backlog: Backlog, buffer: FakeBuffer, metrics: Metrics, notes: dict[str, str], clock: FakeClock
 ) -> None:
     look(backlog, buffer, chunk(clock))
 
@@ -155,19 +159,20 @@ def test_what_cannot_be_seen_is_not_nothing(
 
     assert math.isnan(gauge(metrics, "chunks"))
     assert math.isnan(gauge(metrics, "oldest_chunk_timestamp_seconds"))
-    assert notes[-1] == "no such folder"
+    assert notes == {"buffer": "no such folder", "buffer, optional outputs": ""}
     assert backlog.is_due
 
 
 def test_only_an_old_chunk_is_worth_a_note(
-    backlog: Backlog, buffer: FakeBuffer, notes: list[str], clock: FakeClock
+    backlog: Backlog, buffer: FakeBuffer, notes: dict[str, str], clock: FakeClock
 ) -> None:
     old = chunk(clock, age_seconds=NOTICE_SECONDS)
-    look(backlog, buffer, chunk(clock))
-    look(backlog, buffer, old)
-    look(backlog, buffer, chunk(clock))
+    texts = []
+    for oldest in (chunk(clock), old, chunk(clock)):
+        look(backlog, buffer, oldest)
+        texts.append(notes["buffer"])
 
-    assert notes == ["", f"1 chunk waits, the oldest for 2 min: {old}", ""]
+    assert texts == ["", f"1 chunk waits, the oldest for 2 min: {old}", ""]
 
 
 def test_a_chunk_that_stays_the_oldest_is_named_once(
@@ -184,7 +189,7 @@ def test_a_chunk_that_stays_the_oldest_is_named_once(
         f"The chunk {stuck} (tag kube.events.normal) has waited in Fluent Bit's buffer for"
         f" {(STUCK_SECONDS + LOOK_SECONDS) / 60:.0f} min: Fluent Bit's log names the output that"
         " does not take it",
-        "The chunk has left the sidecar's buffer",
+        "The chunk has left Fluent Bit's buffer",
     ]
 
 
@@ -199,3 +204,31 @@ def test_old_chunks_that_leave_one_by_one_are_not_named(
         del chunks[0]
 
     assert not caplog.records
+
+
+# --- required and optional outputs
+
+
+def test_what_waits_for_optional_outputs_is_counted_and_named_by_itself(
+    backlog: Backlog,
+    buffer: FakeBuffer,
+    metrics: Metrics,
+    notes: dict[str, str],
+    clock: FakeClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One that is down for a day must not hide a required one that has begun to fail."""
+    optional = chunk(clock, age_seconds=86_400, folder="forward.1")
+    for _ in range(round(STUCK_SECONDS / LOOK_SECONDS) + 1):
+        look(backlog, buffer, optional, chunk(clock, age_seconds=9), chunk(clock))
+        clock.advance(LOOK_SECONDS)
+
+    assert gauge(metrics, "chunks") == 2
+    assert gauge(metrics, "chunks", outputs="optional") == 1
+    assert gauge(metrics, "oldest_chunk_timestamp_seconds", outputs="optional") < (
+        gauge(metrics, "oldest_chunk_timestamp_seconds")
+    )
+    assert notes["buffer"] == ""
+    assert optional in notes["buffer, optional outputs"]
+    assert [optional in record.getMessage() for record in caplog.records] == [True]
+    assert backlog.chunks == 3  # Fluent Bit has room for so many in all

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eventrouter.checkpoint.buffer import FluentBitBuffer, NoBuffer, begun
+from eventrouter.checkpoint.buffer import FluentBitBuffer, NoBuffer, begun, is_optional
 from eventrouter.errors import BufferUnseen
 from tests.support.chunks import PAGE_BYTES, chunk_file, put_chunk
 
@@ -90,7 +90,15 @@ def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> Non
     assert caught.value.reason == "io"
 
 
-@pytest.mark.parametrize("folder", [None, "rejected"])
+def test_only_the_second_input_is_the_optional_outputs_queue() -> None:
+    """fluent/optional.yaml is included right after the pipeline, so it is always this one."""
+    assert is_optional("forward.1/1-1.flb")
+    assert not is_optional("forward.0/1-1.flb")
+    assert not is_optional("forward.10/1-1.flb")
+    assert not is_optional("emitter.1/1-1.flb")
+
+
+@pytest.mark.parametrize("folder", [None, "rejected", "forward.1"])
 def test_a_buffer_without_an_input_s_folder_is_not_an_empty_one(
     tmp_path: Path, folder: str | None
 ) -> None:

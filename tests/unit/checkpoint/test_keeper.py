@@ -48,7 +48,7 @@ def keeper(
         followed={"", "a", "b"},
         store=store,
         buffer=buffer,
-        backlog=Backlog(buffer=buffer, metrics=metrics, note=lambda text: None, clock=clock),
+        backlog=Backlog(buffer=buffer, metrics=metrics, note=lambda name, text: None, clock=clock),
         metrics=metrics,
         pulse=Pulse(clock),
         clock=clock,
@@ -211,6 +211,19 @@ def test_all_chunks_must_be_gone_whichever_goes_first(
     keeper.save_progress()
 
     assert store.saved[-1].delivered == {"": "7"}
+
+
+def test_the_queue_of_the_optional_outputs_holds_up_nothing(
+    keeper: Keeper, buffer: FakeBuffer, store: FakeStore
+) -> None:
+    """They may drop what they cannot deliver: nobody can say when it is delivered."""
+    buffer.held = {"forward.1/optional.flb"}
+    keeper.acked(SEVEN)
+
+    keeper.save_progress()
+
+    assert store.saved[-1].delivered == {"": "7"}
+    assert end(keeper) is True
 
 
 # --- wishes

@@ -21,4 +21,3 @@ def test_more_waiting_chunks_never_mean_less_lingering() -> None:
     lingers = [linger_seconds(waiting) for waiting in range(0, 20_000, 50)]
 
     assert lingers == sorted(lingers)
-    assert lingers[-1] <= 30

@@ -30,8 +30,8 @@ NAMES = {
     "eventrouter_errors_total": {"stage", "error_type"},
     "eventrouter_api_contact_timestamp_seconds": set(),
     "eventrouter_lease_contact_timestamp_seconds": set(),
-    "eventrouter_buffer_chunks": set(),
-    "eventrouter_buffer_oldest_chunk_timestamp_seconds": set(),
+    "eventrouter_buffer_chunks": {"outputs"},
+    "eventrouter_buffer_oldest_chunk_timestamp_seconds": {"outputs"},
     "eventrouter_last_ack_timestamp_seconds": set(),
     "eventrouter_last_delivered_timestamp_seconds": set(),
     "eventrouter_queue_events": set(),
@@ -85,7 +85,11 @@ def test_every_value_of_a_label_is_there_from_the_start(metrics: Metrics) -> Non
 
 def test_what_waits_in_a_buffer_that_nobody_has_seen_is_not_nothing(metrics: Metrics) -> None:
     for name in ("chunks", "oldest_chunk_timestamp_seconds"):
-        assert math.isnan(metrics.registry.get_sample_value(f"eventrouter_buffer_{name}") or 0)
+        for outputs in ("required", "optional"):
+            value = metrics.registry.get_sample_value(
+                f"eventrouter_buffer_{name}", {"outputs": outputs}
+            )
+            assert math.isnan(value or 0)
 
 
 def test_every_metric_says_what_it_is(metrics: Metrics) -> None:
