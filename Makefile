@@ -115,8 +115,7 @@ format: $(VENV)/.dev  ## let ruff repair and format what it can
 	@$(BIN)/ruff format .
 
 e2e: $(VENV)/.dev  ## the end-to-end suite, on real programs; builds those that it can
-	@$(BIN)/python -m tests.programs
-	@$(BIN)/python -m tests.chart.programs
+	@$(BIN)/python -m tests.programs e2e chart
 	@failed=0; \
 	$(BIN)/python -m pytest -m e2e tests/e2e tests/chart $(ARGS) || failed=1; \
 	$(RUN_DRILLS) $(ARGS) || failed=1; \

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from eventrouter import __version__
-from eventrouter.demo.sidecar import find_fluent_bit
 from tests.bench.accounting import compile_bytecode, machine
 from tests.bench.plots import plots
 from tests.bench.report import table
 from tests.bench.scenarios import SCENARIOS
+from tests.programs import find
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
 
 def measure(names: list[str], scale: float) -> dict[str, object]:
     """The figures of these scenarios, one after the other."""
-    sidecar = find_fluent_bit()
+    sidecar = find("fluent-bit").path
     results: dict[str, object] = {
         "version": __version__,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -74,7 +74,7 @@ def measure(names: list[str], scale: float) -> dict[str, object]:
     return results
 
 
-def _version(program: str) -> str:
+def _version(program: Path) -> str:
     answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     return answer.stdout.splitlines()[0]
 

@@ -1,4 +1,4 @@
-"""The bench's sidecars, each with nothing behind it: Fluent Bit, or the demo's receiver."""
+"""The bench's sidecars, each with nothing behind it: Fluent Bit, or a stand-in."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import argparse
 import signal
 from pathlib import Path
 
-from eventrouter.demo.sidecar import find_fluent_bit
 from eventrouter.standins.receiver.receiver import Receiver
+from tests.programs.catalog import find
 from tests.programs.fluentbit import FluentBit
 from tests.programs.module import ROOT, Module
-from tests.programs.program import accepts, free_port
+from tests.support.ports import accepts, free_port
 
 
 class StandIn(Module):
-    """The demo's receiver as a process of its own, where there is no Fluent Bit."""
+    """The acknowledging receiver as a process of its own, for machines without Fluent Bit."""
 
     name = "receiver"
     module = "tests.bench.sidecar"
@@ -40,14 +40,14 @@ Sidecar = FluentBit | StandIn
 
 def new_sidecar(directory: Path) -> Sidecar:
     """Fluent Bit with the project's own pipeline and the null output, if there is one."""
-    binary = find_fluent_bit()
+    binary = find("fluent-bit").path
     if binary is None:
         return StandIn(directory)
     directory.mkdir(parents=True)
     config = directory / "fluent-bit.yaml"
     parts = (ROOT / "fluent" / "pipeline.yaml", ROOT / "fluent" / "outputs" / "null.yaml")
     config.write_text("includes:\n" + "".join(f"  - {part}\n" for part in parts))
-    return FluentBit(directory, binary=Path(binary), config=config)
+    return FluentBit(directory, binary=binary, config=config)
 
 
 def main() -> None:

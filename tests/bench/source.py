@@ -9,7 +9,7 @@ from pathlib import Path
 from eventrouter.standins.apiserver.server import ApiServer
 from tests.bench.replay import Replay
 from tests.programs.module import Module
-from tests.programs.program import wait_until
+from tests.support.waiting import eventually
 
 
 class Source(Module):
@@ -43,7 +43,7 @@ class Source(Module):
     def wait_for_watch(self) -> None:
         """Wait until somebody watches."""
         log = self.log_path
-        wait_until(lambda: "watched" in log.read_text(), timeout=600, what="a watch", interval=0.02)
+        eventually(lambda: "watched" in log.read_text(), timeout=600, what="a watch", interval=0.02)
 
     def begin(self) -> None:
         """Let the stream run."""

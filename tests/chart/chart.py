@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart import programs
+from tests.programs.required import required
 
 Json = dict[str, Any]
 
-ROOT = programs.ROOT
+ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "eventrouter"
 CASES = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*.yaml"))
 NEWEST = "1.36.0"
@@ -27,12 +27,9 @@ class Refused(Exception):
 
 
 def helm(*arguments: str, text: str | None = None) -> str:
-    """What helm prints. Skips the test where there is no helm; raises Refused for an error."""
-    program = programs.find("helm")
-    if program is None:
-        pytest.skip("there is no helm: `python -m tests.chart.programs` builds it, or set HELM")
+    """What helm prints. Skips the test without helm; raises Refused for an error."""
     done = subprocess.run(
-        [str(program), *arguments],
+        [required("helm"), *arguments],
         input=text,
         capture_output=True,
         text=True,
@@ -86,15 +83,10 @@ def notes(case: str = "default", values: Json | None = None) -> str:
 
 
 def write_readme(folder: Path) -> None:
-    """Make a chart's README of its values. Skips the test where there is no helm-docs."""
-    program = programs.find("helm-docs")
-    if program is None:
-        pytest.skip(
-            "there is no helm-docs: `python -m tests.chart.programs` builds it, or set HELM_DOCS"
-        )
+    """Make a chart's README of its values. Skips the test without helm-docs."""
     subprocess.run(
         [
-            *(str(program), "--chart-search-root", str(folder), "--log-level", "warning"),
+            *(required("helm-docs"), "--chart-search-root", str(folder), "--log-level", "warning"),
             *("--sort-values-order", "file"),
         ],
         check=True,

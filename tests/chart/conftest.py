@@ -8,7 +8,8 @@ from contextlib import ExitStack
 import pytest
 
 from tests.chart.chart import env_of, pod_of, render, sidecar_of, write_config
-from tests.programs import ApiServer, Etcd, FluentBit, find
+from tests.programs import ApiServer, Etcd, FluentBit
+from tests.programs.required import required
 
 NAMESPACES = ("logging", "observability", "team-a", "team-b")
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -18,14 +19,7 @@ CERTIFICATES = "/etc/eventrouter/tls/"
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
     """A real kube-apiserver with namespaces that take restricted pods only."""
-    parts = [find(name) for name in ("etcd", "kube-apiserver", "openssl")]
-    missing = [f"{part.name}: {part.remedy}" for part in parts if not part.path]
-    if missing:
-        pytest.skip(f"REAL PARTS MISSING: {'; '.join(missing)}")
-    etcd, apiserver, openssl = (part.path for part in parts)
-    assert etcd
-    assert apiserver
-    assert openssl
+    etcd, apiserver, openssl = map(required, ("etcd", "kube-apiserver", "openssl"))
     folder = tmp_path_factory.mktemp("cluster")
     with (
         Etcd(folder / "etcd", binary=etcd) as store,
@@ -45,24 +39,19 @@ def cluster(tmp_path_factory):
 @pytest.fixture(scope="session")
 def fluent_bit():
     """The real program."""
-    part = find("fluent-bit")
-    if part.path is None:
-        pytest.skip(f"REAL PARTS MISSING: fluent-bit: {part.remedy}")
-    return part.path
+    return required("fluent-bit")
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory):
     """One file with a server's key and its certificate, which is its own CA."""
-    openssl = find("openssl")
-    if openssl.path is None:
-        pytest.skip(f"REAL PARTS MISSING: openssl: {openssl.remedy}")
+    openssl = required("openssl")
     folder = tmp_path_factory.mktemp("certificate")
     command = (
         "req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=sink -keyout key -out certificate"
         " -addext subjectAltName=IP:127.0.0.1"
     )
-    subprocess.run([openssl.path, *command.split()], cwd=folder, check=True, capture_output=True)
+    subprocess.run([openssl, *command.split()], cwd=folder, check=True, capture_output=True)
     path = folder / "key-and-certificate"
     path.write_text((folder / "key").read_text() + (folder / "certificate").read_text())
     return path

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 
 import pytest
 
-from tests.chart import programs
 from tests.chart.chart import (
     CASES,
     ROOT,
@@ -20,23 +18,11 @@ from tests.chart.chart import (
     sidecar_of,
     write_config,
 )
+from tests.programs.fluentbit import dry_run
+from tests.programs.required import required
 
 WITH_CONFIG = [case for case in CASES if case != "existing-config-map"]
 EXAMPLES = sorted((ROOT / "fluent" / "examples").glob("*.yaml"))
-
-
-def dry_run(config, variables):
-    program = programs.find("fluent-bit")
-    if program is None:
-        pytest.skip("there is no fluent-bit on the PATH, and FLUENT_BIT does not name one")
-    return subprocess.run(
-        [str(program), "-c", str(config), "--dry-run"],
-        env={"PATH": os.environ["PATH"], **variables},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
 
 
 def used_variables(text):
@@ -53,7 +39,7 @@ def test_fluent_bit_takes_the_config(case, tmp_path):
         name: value if isinstance(value, str) else "from-a-secret"
         for name, value in env_of(sidecar_of(objects)).items()
     }
-    done = dry_run(config, variables | {"SPLUNK_TOKEN": "by-env-from"})
+    done = dry_run(required("fluent-bit"), config, variables | {"SPLUNK_TOKEN": "by-env-from"})
     assert done.returncode == 0, done.stderr
     assert "configuration test is successful" in done.stdout + done.stderr
     assert "[error]" not in done.stderr
@@ -123,7 +109,7 @@ def test_api_keys_and_cloud_ids_go_through_es():
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_fluent_bit_takes_the_examples(example):
     text = example.read_text()
-    done = dry_run(example, dict.fromkeys(used_variables(text), "example"))
+    done = dry_run(required("fluent-bit"), example, dict.fromkeys(used_variables(text), "example"))
     assert done.returncode == 0, done.stderr
     assert "[error]" not in done.stderr
     assert "[ warn]" not in done.stderr

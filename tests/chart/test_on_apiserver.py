@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from tests.chart.chart import CASES, CHART, ROOT, helm, of_kind, one, render
-from tests.programs import ApiServer, KubeClient, wait_until
+from tests.programs import ApiServer, KubeClient
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -64,7 +65,7 @@ def operator(cluster):
 
 
 def _wait_served(client: KubeClient, path: str) -> None:
-    wait_until(lambda: client.request("GET", path).status == 200, timeout=30, what=path)
+    eventually(lambda: client.request("GET", path).status == 200, timeout=30, what=path)
 
 
 def path_of(item, *, namespace=None):

@@ -8,8 +8,10 @@ import json
 import pytest
 
 from tests.chart.chart import CHART, ROOT, helm
-from tests.programs import ApiRefused, Elasticsearch, Watcher, find, wait_until
-from tests.programs.catalog import jdk
+from tests.programs import ApiRefused, Elasticsearch, Watcher
+from tests.programs.jars import jdk
+from tests.programs.required import required
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -66,11 +68,10 @@ REFUSED_BY_DYNAMIC_MAPPING = {"label-no-date", "annotations-many"}
 
 @pytest.fixture(scope="module")
 def elasticsearch(tmp_path_factory):
-    found, java = find("elasticsearch"), jdk()
-    if found.path is None or java is None:
-        pytest.skip(f"REAL PARTS MISSING: elasticsearch: {found.remedy}")
+    home, java = required("elasticsearch"), jdk()
+    assert java is not None
     folder = tmp_path_factory.mktemp("elasticsearch")
-    with Elasticsearch(folder, home=found.path, jdk=java) as server:
+    with Elasticsearch(folder, home=home, jdk=java) as server:
         yield server
 
 
@@ -146,7 +147,7 @@ def test_every_odd_event_gets_from_the_api_into_elasticsearch(
         buffer_path=sidecar.buffer_path,
     )
     with watcher:
-        wait_until(lambda: missing() == refused, timeout=60, interval=1, what="the odd events")
+        eventually(lambda: missing() == refused, timeout=60, interval=1, what="the odd events")
         assert watcher.stop() == 0
 
     leases = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"

@@ -9,7 +9,6 @@ import threading
 from collections import defaultdict
 from decimal import Decimal
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +17,11 @@ import pytest
 from eventrouter.capture.record import Shaper
 from eventrouter.forward import protocol
 from eventrouter.forward.connection import Address, Link
-from tests.programs import FluentBit, wait_until
-from tests.unit.material import make_event, read, unpack
+from tests.programs import FluentBit
+from tests.support.events import make_event, read
+from tests.support.httpserver import Exchange, HttpServer
+from tests.support.values import unpack
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -72,7 +74,7 @@ class Request(NamedTuple):
     body: bytes
 
 
-class Sink:
+class Sink(HttpServer):
     """An HTTP server that refuses the first requests. What it refuses, it has not taken."""
 
     def __init__(self, *refusals: int, then: int, certificate: Path | None = None) -> None:
@@ -80,50 +82,24 @@ class Sink:
         self._then = then
         self.requests: list[Request] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self.port = int(self._server.server_address[1])
+        context = None
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-
-    def __enter__(self):
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(context=context)
 
     @property
     def taken(self) -> list[Request]:
         return [request for request in self.requests if request.status == self._then]
 
-    def answer(self, path: str, headers: dict[str, str], body: bytes) -> int:
-        """Its status."""
+    def serve(self, exchange: Exchange) -> None:
+        """Take or refuse the request, and note it."""
+        body = exchange.body()
+        headers = {name.lower(): value for name, value in exchange.headers.items()}
         with self._lock:
             status = self._refusals.pop(0) if self._refusals else self._then
-            self.requests.append(Request(status, path, headers, body))
-        return status
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        sink = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                self.send_response(sink.answer(self.path, headers, body))
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        return Handler
+            self.requests.append(Request(status, exchange.path, headers, body))
+        exchange.reply(status)
 
 
 @pytest.fixture
@@ -182,7 +158,7 @@ def send(sidecar, *, first: int = 0) -> list[Entry]:
 
 def wait_for_delivery(sidecar) -> None:
     """Until no output has anything left to send."""
-    wait_until(lambda: not sidecar.chunk_files(), timeout=SECONDS, what="an empty buffer")
+    eventually(lambda: not sidecar.chunk_files(), timeout=SECONDS, what="an empty buffer")
 
 
 def received_entries(path: Path) -> list[Entry]:
@@ -223,16 +199,16 @@ def test_what_an_aggregator_did_not_acknowledge_before_its_end_is_sent_again(
     received = partial(received_entries, tmp_path / "received")
     sidecar = start_sidecar({"outputs": {"forward": sink}}, secrets=secrets)
     sent = send(sidecar)
-    wait_until(lambda: received() == sent, timeout=SECONDS, what="the first events")
+    eventually(lambda: received() == sent, timeout=SECONDS, what="the first events")
 
     aggregator.freeze()
     sent += send(sidecar, first=len(sent))
     port = aggregator.forward_port
-    wait_until(lambda: unread_bytes(port) > 0, timeout=SECONDS, what="events on their way")
+    eventually(lambda: unread_bytes(port) > 0, timeout=SECONDS, what="events on their way")
     aggregator.kill()
     aggregator.start()
     wait_for_delivery(sidecar)
-    wait_until(lambda: len(received()) >= len(sent), timeout=SECONDS, what="their arrival")
+    eventually(lambda: len(received()) >= len(sent), timeout=SECONDS, what="their arrival")
     assert received() == sent
 
 

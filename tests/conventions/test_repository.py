@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "eventrouter"
+TESTS = ROOT / "tests"
 MAX_LINES = 300
 
 # Names of package registries' hosts, put together so that this file does not hold them either.
@@ -34,7 +35,9 @@ OWN_PATH = re.compile(r"(?<![\w.~}/-])/(?:home/[\w.-]+|root|Users/[\w.-]+)(?:/|$
 
 
 def modules() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
+    """Those of the package, and those that tests share."""
+    shared = (path for path in TESTS.rglob("*.py") if not path.name.startswith("test_"))
+    return sorted([*PACKAGE.rglob("*.py"), *shared])
 
 
 def tracked_files() -> list[Path]:
@@ -55,7 +58,7 @@ def texts() -> Iterator[tuple[Path, str]]:
             yield path.relative_to(ROOT), content.decode("utf-8")
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_says_what_it_is_and_is_short(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert ast.get_docstring(ast.parse(text)), f"{path.name} has no docstring"

@@ -8,11 +8,11 @@ import random
 import threading
 from collections.abc import Sequence
 from enum import Enum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import urllib3
+
+from tests.support.httpserver import Exchange, HttpServer
 
 Json = dict[str, Any]
 
@@ -26,7 +26,7 @@ class Mood(Enum):
     HUNG = "hung"  # no answer ever; every other request has been carried out all the same
 
 
-class BulkProxy:
+class BulkProxy(HttpServer):
     """Hands requests on to Elasticsearch, as its mood is. Thread-safe.
 
     Faithful: what it answers with 429 or 503 has not been written, and what it says was written
@@ -43,23 +43,23 @@ class BulkProxy:
         self._lock = threading.Lock()
         self._http = urllib3.PoolManager(maxsize=16, retries=False, timeout=60.0)
         self._closing = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self.port = int(self._server.server_address[1])
+        super().__init__()
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__()
+
+    def serve(self, exchange: Exchange) -> None:
+        """One bulk request, as the mood is."""
+        body = exchange.body()
+        if exchange.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        try:
+            status, answer = self.answer(exchange.path, body)
+        except urllib3.exceptions.HTTPError:
+            exchange.close_connection = True
+            return
+        exchange.reply(status, answer, content_type="application/json")
 
     def answer(self, path: str, body: bytes) -> tuple[int, bytes]:
         """Status and body for a bulk request of this plain body."""
@@ -121,32 +121,6 @@ class BulkProxy:
     def _uniform(self, low: float, high: float) -> float:
         with self._lock:
             return self._random.uniform(low, high)
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        proxy = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                try:
-                    status, answer = proxy.answer(self.path, body)
-                except urllib3.exceptions.HTTPError:
-                    self.close_connection = True
-                    return
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        return Handler
 
 
 def _refusal(action: bytes, status: int) -> Json:

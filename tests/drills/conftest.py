@@ -13,9 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.drill import Drill, Row
-from tests.e2e.conftest import GetPart, part, session_elasticsearch  # noqa: F401
-from tests.e2e.load import NAMESPACES
+from tests.drills.drill import Drill
+from tests.drills.row import Row
+from tests.e2e.conftest import (  # noqa: F401
+    GetPart,
+    part,
+    running_cluster,
+    session_elasticsearch,
+)
 from tests.e2e.pipeline import INDICES
 from tests.programs import ApiServer, Elasticsearch, Etcd, Program
 
@@ -41,14 +46,8 @@ def apiserver(
     etcd: Etcd,
 ) -> Iterator[ApiServer]:
     """One for all drills of a module: the start is a good part of what a drill takes."""
-    with ApiServer(
-        tmp_path_factory.mktemp("apiserver"),
-        binary=part("kube-apiserver"),
-        etcd=etcd,
-        openssl=part("openssl"),
-    ) as server:
-        for namespace in NAMESPACES:
-            server.create_namespace(namespace)
+    directory = tmp_path_factory.mktemp("apiserver")
+    with running_cluster(directory, part=part, etcd=etcd) as server:
         yield server
 
 

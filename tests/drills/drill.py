@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,13 +17,16 @@ from typing import Any, TypeVar
 import urllib3
 
 from tests.drills.compaction import Compaction
+from tests.drills.kubeconfig import administrator
 from tests.drills.pair import Pair, PodWatcher
 from tests.drills.patient import PatientClient
+from tests.drills.row import Row
 from tests.e2e.ledger import Ledger, State
 from tests.e2e.load import Load, Written, in_background
 from tests.e2e.oracle import Comparison, Expected, compare, event_time, expected_documents
 from tests.e2e.pipeline import INDICES
-from tests.programs import ApiServer, Elasticsearch, Etcd, FluentBit, wait_until
+from tests.programs import ApiServer, Elasticsearch, Etcd, FluentBit
+from tests.support.waiting import eventually
 
 CONFIG = Path(__file__).parents[2] / "fluent" / "fluent-bit.yaml"
 RATE = 50.0
@@ -35,34 +38,6 @@ T = TypeVar("T")
 def figure(short: T, *, long: T) -> T:
     """One of two sizes of a drill: the short one, unless DRILLS=long is set."""
     return long if os.environ.get("DRILLS") == "long" else short
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table."""
-
-    drill: str
-    written: int  # states that the API server accepted
-    held: int  # of these, in Elasticsearch
-    forgotten: int  # of these, what the API server itself no longer had: no client can have it
-    lost: int
-    twice: int  # in two indices, or never written
-    wrong: int
-    seconds: float  # from the end of the last fault until all was there that was written by then
-    note: str = ""
-
-    @staticmethod
-    def head() -> str:
-        return (
-            f"{'drill':<58} {'written':>8} {'held':>8} {'forgotten':>9} {'lost':>6} {'twice':>6}"
-            f" {'wrong':>6} {'recovery':>9}"
-        )
-
-    def __str__(self) -> str:
-        return (
-            f"{self.drill:<58} {self.written:>8} {self.held:>8} {self.forgotten:>9} {self.lost:>6}"
-            f" {self.twice:>6} {self.wrong:>6} {self.seconds:>7.1f} s  {self.note}"
-        )
 
 
 class Drill:
@@ -178,7 +153,7 @@ class Drill:
         self.load.stand(50, updated=0)
         self.listed_at = self.apiserver.client.newest_revision()
         pair.start()
-        wait_until(
+        eventually(
             lambda: (
                 pair.watcher.metrics().total("eventrouter_checkpoint_writes_total", result="ok") > 0
                 and self._missing() == 0
@@ -203,7 +178,7 @@ class Drill:
         started = time.monotonic()
         count = len(self.ledger.states)
         try:
-            wait_until(
+            eventually(
                 lambda: self._missing(count) == 0,
                 timeout=timeout,
                 interval=0.2,
@@ -228,7 +203,7 @@ class Drill:
         if check_ledger:
             self.ledger.check_against(self.apiserver.client)
         try:
-            wait_until(
+            eventually(
                 lambda: (
                     self._missing() == 0
                     and (not when_idle or all(pair.is_idle() for pair in self._pairs))
@@ -313,22 +288,6 @@ class Drill:
     def _told(self, found: Comparison) -> str:
         tails = "".join(pair.watcher.log_tail(15) for pair in self._pairs)
         return f"{self.row}\n{found}\n{tails}"
-
-
-def administrator(kubeconfig: Path) -> str:
-    """The token in a kubeconfig of the rig."""
-    token: str = json.loads(kubeconfig.read_text())["users"][0]["user"]["token"]
-    return token
-
-
-def led_to(kubeconfig: Path, port: int) -> Path:
-    """A copy of the kubeconfig that reaches the API server through this loopback port."""
-    config = json.loads(kubeconfig.read_text())
-    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
-    path = kubeconfig.with_name(f"{kubeconfig.stem}-{port}.kubeconfig")
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(config))
-    return path
 
 
 def _index(state: State) -> str:

@@ -10,10 +10,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgpack
@@ -22,6 +20,7 @@ import urllib3
 from tests.drills.plan import Plan
 from tests.drills.relay import Relay
 from tests.programs import ApiServer
+from tests.support.httpserver import Exchange, HttpServer
 
 # Every code that a Status can have, and some that it can't.
 CODES = (400, 401, 403, 404, 405, 406, 408, 409, 410, 413, 415, 422, 423, 429, 500, 501, 503, 504)
@@ -56,7 +55,7 @@ NO_ACKS = (
 NEVER_ENDING = b"\xdb\xff\xff\xff\xff"
 
 
-class RubbishApi:
+class RubbishApi(HttpServer):
     """Between the watcher and the API server, with the server's own certificate.
 
     Whatever it does to a stream, it never takes an event away for good: what is cut off or damaged
@@ -85,28 +84,10 @@ class RubbishApi:
         self._http = urllib3.PoolManager(
             ca_certs=str(apiserver.ca_file), retries=False, timeout=120.0, maxsize=8
         )
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         keys = apiserver.ca_file.parent
         context.load_cert_chain(keys / "server.crt", keys / "server.key")
-        self._server.socket = context.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
-        )
-        self.port = int(self._server.server_address[1])
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(context=context)
 
     def damaged(self, lines: Iterator[bytes], *, path: str, position: str) -> Iterator[bytes]:
         """The bytes of a watch from this position on. Raises ConnectionError to cut it off."""
@@ -146,39 +127,39 @@ class RubbishApi:
             has_moved = True
             position = json.loads(line)["object"]["metadata"]["resourceVersion"]
 
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def serve(self, exchange: Exchange) -> None:
         """One request, to its end."""
-        query = parse_qs(urlsplit(handler.path).query)
+        try:
+            self._answer(exchange)
+        except (OSError, urllib3.exceptions.HTTPError):
+            exchange.close_connection = True
+            with suppress(OSError):
+                exchange.connection.shutdown(socket.SHUT_RDWR)
+
+    def _answer(self, exchange: Exchange) -> None:
+        query = parse_qs(urlsplit(exchange.path).query)
         with self._lock:
             status = self._statuses_due.popleft() if self._statuses_due else None
         if status is not None:
-            handler.send_response(status)
-            body = b"\xff{rubbish"
-            handler.send_header("Content-Length", str(len(body)))
-            handler.end_headers()
-            handler.wfile.write(body)
+            exchange.reply(status, b"\xff{rubbish")
             return
-        headers = {"Authorization": handler.headers["Authorization"], "Accept": "application/json"}
+        headers = {"Authorization": exchange.headers["Authorization"], "Accept": "application/json"}
         response = self._http.request(
-            "GET", f"{self._apiserver}{handler.path}", headers=headers, preload_content=False
+            "GET", f"{self._apiserver}{exchange.path}", headers=headers, preload_content=False
         )
         try:
             if response.status != 200 or "watch" not in query:
                 body = response.read()
-                handler.send_response(response.status)
-                handler.send_header("Content-Type", "application/json")
-                handler.send_header("Content-Length", str(len(body)))
-                handler.end_headers()
-                handler.wfile.write(body)
+                exchange.reply(response.status, body, content_type="application/json")
                 return
-            handler.send_response(200)
-            handler.send_header("Transfer-Encoding", "chunked")
-            handler.end_headers()
-            path, position = urlsplit(handler.path).path, query["resourceVersion"][0]
+            exchange.send_response(200)
+            exchange.send_header("Transfer-Encoding", "chunked")
+            exchange.end_headers()
+            path, position = urlsplit(exchange.path).path, query["resourceVersion"][0]
             for data in self.damaged(lines_of(response), path=path, position=position):
                 for piece in self._cut_up(data):
-                    handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-            handler.wfile.write(b"0\r\n\r\n")
+                    exchange.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            exchange.wfile.write(b"0\r\n\r\n")
         finally:
             response.close()
 
@@ -188,25 +169,6 @@ class RubbishApi:
             cuts = sorted(self.plan.random.randrange(len(data) + 1) for _ in range(3))
         edges = [0, *cuts, len(data)]
         return (data[a:b] for a, b in pairwise(edges) if a < b)
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        proxy = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                try:
-                    proxy.answer(self)
-                except (OSError, urllib3.exceptions.HTTPError):
-                    self.close_connection = True
-                    with suppress(OSError):
-                        self.connection.shutdown(socket.SHUT_RDWR)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        return Handler
 
 
 class RubbishAcks(Relay):

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.drills.drill import Drill, figure, led_to
+from tests.drills.drill import Drill, figure
+from tests.drills.kubeconfig import led_to
 from tests.drills.relay import Relay
 from tests.drills.twin import TwinApiServer
 from tests.e2e.conftest import GetPart

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.drills.drill import CONFIG, Drill, figure
-from tests.programs import wait_until
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -26,7 +26,7 @@ def test_pair_gone_with_its_buffer_while_elasticsearch_is_down(drill: Drill) -> 
         drill.sleep(5)
         drill.elasticsearch.freeze()
         drill.sleep(OUTAGE_SECONDS)
-        wait_until(
+        eventually(
             lambda: len(old.fluent_bit.chunk_files()) > 1, timeout=30, what="undelivered chunks"
         )
         old.kill()

@@ -10,7 +10,7 @@ import pytest
 from tests.drills.cgroup import memory_limited
 from tests.drills.drill import Drill
 from tests.e2e.direct import stored, take_down
-from tests.programs import wait_until
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -40,7 +40,7 @@ def test_burst_through_a_small_memory(cgroup: Path | None, drill: Drill) -> None
     assert take_down(drill.client, drill.ledger) == EVENTS
 
     pair.watcher.start(wait=False)
-    wait_until(pair.watcher.is_ready, timeout=60, what="a ready watcher")
+    eventually(pair.watcher.is_ready, timeout=60, what="a ready watcher")
     pid = pair.watcher.pid
     drill.recover()
     peak = pair.watcher.peak_memory_bytes()

@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.drills.disk import MIB, SmallDisk, mounted
 from tests.drills.drill import CONFIG, Drill, figure
 from tests.drills.pair import Pair
-from tests.programs import free_port, wait_until
+from tests.support.ports import free_port
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -46,7 +47,7 @@ def test_disk_full_and_freed_again(disk: SmallDisk, drill: Drill) -> None:
     drill.reckon(timeout=30)
     # Chunks that were begun on the full disk and got nothing into them stay for as long as this
     # Fluent Bit runs. They are not waited for.
-    wait_until(drill.is_sealed, timeout=30, what="all delivered, by the checkpoint")
+    eventually(drill.is_sealed, timeout=30, what="all delivered, by the checkpoint")
 
 
 def wait_until_refused(pair: Pair, *, meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -57,7 +58,7 @@ def wait_until_refused(pair: Pair, *, meanwhile: Callable[[], None] = lambda: No
         return pair.watcher.metrics().total("eventrouter_errors_total", stage="sending")
 
     before = refused()
-    wait_until(lambda: refused() > before + 2, timeout=60, what="frames that are not acknowledged")
+    eventually(lambda: refused() > before + 2, timeout=60, what="frames that are not acknowledged")
     assert pair.watcher.metrics().total("eventrouter_events_in_flight") > 0
 
 
@@ -76,7 +77,7 @@ def test_optional_sink_dead_all_the_time(disk: SmallDisk, drill: Drill, tmp_path
     pair = drill.pair(config=config, buffer_path=disk.path / "buffer")
     drill.follow(pair, until_idle=False)
     with drill.under_load(100):
-        wait_until(
+        eventually(
             lambda: received_bytes(pair) > 1.5 * DISK_MIB * MIB,
             timeout=figure(120, long=600),
             interval=1,

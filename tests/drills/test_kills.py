@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.drills.drill import Drill, figure
-from tests.programs import wait_until
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -47,7 +47,7 @@ def test_sidecar_killed_between_ack_and_flush(drill: Drill) -> None:
     with drill.under_load():
         for _ in range(TIMES):
             drill.sleep(0, 3)
-            wait_until(
+            eventually(
                 lambda: bool(pair.fluent_bit.chunk_files()), timeout=30, what="an acked chunk"
             )
             pair.fluent_bit.kill()

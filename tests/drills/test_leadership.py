@@ -9,8 +9,8 @@ import pytest
 
 from tests.drills.drill import Drill
 from tests.drills.pair import Pair
-from tests.programs import wait_until
 from tests.programs.apiserver import READ_EVENTS
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -63,7 +63,7 @@ def lease(drill: Drill) -> dict[str, Any]:
 
 def wait_for(pair: Pair) -> None:
     """Wait until this one leads."""
-    wait_until(
+    eventually(
         lambda: pair.watcher.is_leading, timeout=TAKEOVER_SECONDS, what=f"{pair.watcher.pod} leads"
     )
 
@@ -105,7 +105,7 @@ def test_leader_frozen_past_its_lease_and_woken(drill: Drill, replicas: Replicas
         before = lease(drill)
         old.thaw()
         drill.recover()
-        wait_until(lambda: not old.is_leading, timeout=5, what="the woken one stands by")
+        eventually(lambda: not old.is_leading, timeout=5, what="the woken one stands by")
         drill.sleep(5)
     after = lease(drill)
     assert after["spec"]["holderIdentity"] == before["spec"]["holderIdentity"]
@@ -113,7 +113,7 @@ def test_leader_frozen_past_its_lease_and_woken(drill: Drill, replicas: Replicas
     assert new.is_leading
     assert (old.pid, old.is_running, old.is_leading) == (pid, True, False)
     assert old.said("Lost the lease") == 1
-    wait_until(old.is_ready, timeout=10, what="a ready standby")
+    eventually(old.is_ready, timeout=10, what="a ready standby")
     drill.reckon()
 
     # It is as good a standby as any other.
@@ -145,13 +145,13 @@ def test_lease_deleted_by_hand(drill: Drill, replicas: Replicas) -> None:
             drill.sleep(3, 6)
             drill.recover()
             drill.client.call("DELETE", LEASE)
-            wait_until(
+            eventually(
                 lambda: ANNOTATION in lease_or_nothing(drill).get("annotations", {}),
                 timeout=15,
                 what="a lease with a checkpoint",
             )
             drill.recover()
-        wait_until(
+        eventually(
             lambda: replicas.leader.watcher.is_leading != replicas.standby.watcher.is_leading,
             timeout=15,
             what="exactly one leader",
@@ -166,7 +166,7 @@ def test_lease_of_a_dead_leader_deleted_by_hand(drill: Drill, replicas: Replicas
     with drill.under_load():
         drill.sleep(3, 6)
         drill.recover()
-        wait_until(
+        eventually(
             lambda: '"delivered":{"":' in checkpoint(drill), timeout=10, what="a delivered position"
         )
         drill.sleep(LOOK_SECONDS + 0.5, LOOK_SECONDS + 2)
@@ -193,7 +193,7 @@ def test_garbage_in_the_checkpoint(drill: Drill, replicas: Replicas) -> None:
         drill.sleep(3, 6)
         for garbage in ("", "null", "{", '{"version": 99}', "\u0000" * 10, "x" * 100_000):
             spoil(drill, garbage)
-            wait_until(
+            eventually(
                 lambda: checkpoint(drill).startswith('{"version":1'),
                 timeout=10,
                 what="a checkpoint again",

@@ -9,7 +9,7 @@ import pytest
 
 from tests.drills.drill import Drill
 from tests.e2e.conftest import GetPart
-from tests.programs import wait_until
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -46,7 +46,7 @@ def test_etcd_restored_from_an_older_copy(drill: Drill) -> None:
     copy.rename(data)
     drill.etcd.start()
     drill.apiserver.start()
-    wait_until(
+    eventually(
         lambda: pair.watcher.metrics().total("eventrouter_relist_total", reason="went_back") == 1,
         timeout=60,
         what="a start over",
@@ -85,7 +85,7 @@ def test_etcd_restored_from_an_older_copy_with_a_bump(
     drill.etcd.start()
     drill.apiserver.start()
     drill.ledger.undo(copied_at)
-    wait_until(
+    eventually(
         lambda: pair.watcher.metrics().total("eventrouter_relist_total", reason="expired") == 1,
         timeout=60,
         what="a list after the gap",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.drills.drill import Drill, figure, led_to
+from tests.drills.drill import Drill, figure
+from tests.drills.kubeconfig import led_to
 from tests.drills.rubbish import RubbishAcks, RubbishApi
 from tests.e2e.load import NAMESPACES
-from tests.programs import free_port, wait_until
+from tests.support.ports import free_port
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -33,7 +35,7 @@ def test_rubbish_on_both_links(drill: Drill) -> None:
         drill.follow(pair)
         pid = pair.watcher.pid
         with drill.under_load():
-            wait_until(
+            eventually(
                 lambda: api.plan.is_over and acks.plan.is_over,
                 timeout=90 * times,
                 interval=0.5,

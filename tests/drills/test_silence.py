@@ -7,9 +7,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.drills.drill import Drill, figure, led_to
+from tests.drills.drill import Drill, figure
+from tests.drills.kubeconfig import led_to
 from tests.drills.relay import Relay
-from tests.programs import free_port, wait_until
+from tests.support.ports import free_port
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -48,7 +50,7 @@ def test_link_gone_silent(drill: Drill, silent: str) -> None:
                 return status == 503 and all(name in said for _, name in cases)
 
             # Some seconds for the question: the promise is about the watcher, not about asking.
-            wait_until(
+            eventually(
                 all_are_named, timeout=PROMISED_SECONDS + 10, interval=1, what="a red /readyz"
             )
             drill.note = f"noticed after {time.monotonic() - began:.0f} s"
@@ -56,6 +58,6 @@ def test_link_gone_silent(drill: Drill, silent: str) -> None:
             for relay, _ in cases:
                 relay.heal()
             drill.recover()
-            wait_until(pair.watcher.is_ready, timeout=30, what="a green /readyz")
+            eventually(pair.watcher.is_ready, timeout=30, what="a green /readyz")
         drill.reckon()
         assert (pair.watcher.pid, pair.watcher.is_running) == (pid, True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,15 +15,9 @@ import pytest
 from tests.e2e.ledger import Ledger
 from tests.e2e.load import NAMESPACES, Load
 from tests.e2e.pipeline import INDICES, Pipeline
-from tests.programs import (
-    ApiServer,
-    Elasticsearch,
-    Etcd,
-    FluentBit,
-    Part,
-    Watcher,
-)
-from tests.programs.catalog import RECIPES, jdk
+from tests.programs import ApiServer, Elasticsearch, Etcd, FluentBit, Part, Watcher
+from tests.programs.catalog import ESSENTIAL, find
+from tests.programs.jars import jdk
 
 CONFIG = Path(__file__).parents[2] / "fluent" / "fluent-bit.yaml"
 _asked_for: dict[str, Part] = {}
@@ -32,18 +27,17 @@ GetPart = Callable[[str], Path]
 
 @pytest.fixture(scope="session")
 def part() -> GetPart:
-    """Where a program is. If any is missing that all tests need every test is skipped, before
-    anything is started. The summary says so once more.
+    """Where a program is. If an essential one is missing, every test is skipped before anything is
+    started. The summary repeats what is missing.
     """
-    for name, recipe in RECIPES.items():
-        if recipe.is_needed:
-            _asked_for[name] = recipe.find()
+    for name in ESSENTIAL:
+        _asked_for[name] = find(name)
     missing = [f"{found.name}: {found.remedy}" for found in _asked_for.values() if not found.path]
     if missing:
         pytest.skip(f"REAL PARTS MISSING: {'; '.join(missing)}")
 
     def get(name: str) -> Path:
-        found = _asked_for[name] = RECIPES[name].find()
+        found = _asked_for[name] = find(name)
         if found.path is None:  # one that only some tests need
             pytest.skip(f"REAL PART MISSING: {found.name}: {found.remedy}")
         return found.path
@@ -75,17 +69,21 @@ def etcd(part: GetPart, tmp_path: Path) -> Iterator[Etcd]:
         yield server
 
 
-@pytest.fixture
-def apiserver(part: GetPart, tmp_path: Path, etcd: Etcd) -> Iterator[ApiServer]:
-    """A cluster of its own for each test: the history of events is what the tests are about."""
+@contextmanager
+def running_cluster(directory: Path, *, part: GetPart, etcd: Etcd) -> Iterator[ApiServer]:
+    """An API server with the namespaces that the load writes to."""
     with ApiServer(
-        tmp_path / "apiserver",
-        binary=part("kube-apiserver"),
-        etcd=etcd,
-        openssl=part("openssl"),
+        directory, binary=part("kube-apiserver"), etcd=etcd, openssl=part("openssl")
     ) as server:
         for namespace in NAMESPACES:
             server.create_namespace(namespace)
+        yield server
+
+
+@pytest.fixture
+def apiserver(part: GetPart, tmp_path: Path, etcd: Etcd) -> Iterator[ApiServer]:
+    """A cluster of its own for each test: the history of events is what the tests are about."""
+    with running_cluster(tmp_path / "apiserver", part=part, etcd=etcd) as server:
         yield server
 
 

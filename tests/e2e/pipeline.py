@@ -12,7 +12,8 @@ from functools import partial
 from tests.e2e.ledger import Ledger
 from tests.e2e.load import Load, Written, in_background
 from tests.e2e.oracle import Comparison, Expected, compare, expected_documents
-from tests.programs import ApiServer, Elasticsearch, Etcd, FluentBit, Watcher, wait_until
+from tests.programs import ApiServer, Elasticsearch, Etcd, FluentBit, Watcher
+from tests.support.waiting import eventually
 
 INDICES = "kube-events-*"
 
@@ -38,7 +39,7 @@ class Pipeline:
         self.load.stand(standing)
         listed_at = self.apiserver.client.newest_revision()
         self.watcher.start()
-        wait_until(self.watcher.checkpoint_file.exists, timeout=30, what="the first checkpoint")
+        eventually(self.watcher.checkpoint_file.exists, timeout=30, what="the first checkpoint")
         return listed_at
 
     def load_running(
@@ -58,7 +59,7 @@ class Pipeline:
         deadline = time.monotonic() + timeout
         while True:
             try:
-                wait_until(
+                eventually(
                     lambda: self.elasticsearch.count(INDICES) >= required and self.is_idle(),
                     timeout=deadline - time.monotonic(),
                     interval=0.5,

@@ -11,7 +11,9 @@ import pytest
 from tests.e2e.direct import take_down, writing
 from tests.e2e.oracle import expected_documents
 from tests.e2e.pipeline import Pipeline
-from tests.programs import KubeClient, Metrics, wait_until
+from tests.programs import KubeClient
+from tests.support.metrics import Samples
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -44,13 +46,13 @@ def open_watches(client: KubeClient) -> int:
     """How many watches on events the API server serves, by its own count."""
     text = client.request("GET", "/metrics").data.decode()
     return int(
-        Metrics(text).total(
+        Samples(text).total(
             "apiserver_longrunning_requests", group="", resource="events", verb="WATCH"
         )
     )
 
 
-def assert_the_sums_hold(metrics: Metrics) -> None:
+def assert_the_sums_hold(metrics: Samples) -> None:
     """Every state received is in exactly one place, and every record sent in one of two."""
     received, sent, acked, discarded = (
         metrics.total(f"eventrouter_events_{name}_total")
@@ -80,7 +82,7 @@ def test_a_sidecar_that_is_away_costs_no_event_and_no_memory(
         time.sleep(5)
         with outage(pipeline):
             away_until = time.monotonic() + AWAY_SECONDS
-            wait_until(
+            eventually(
                 lambda: (
                     pipeline.watcher.metrics().total("eventrouter_watch_total", result="queue_full")
                     >= 1

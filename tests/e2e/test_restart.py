@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.oracle import expected_documents
 from tests.e2e.pipeline import INDICES, Pipeline
-from tests.programs import wait_until
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -55,12 +55,12 @@ def test_a_buffer_that_is_gone_with_acknowledged_events_is_made_up_for(pipeline:
     """
     listed_at = pipeline.start_following(standing=300)
     pipeline.load.run(200, deleted=0)
-    wait_until(pipeline.is_idle, timeout=30, what="everything delivered")
+    eventually(pipeline.is_idle, timeout=30, what="everything delivered")
 
     pipeline.elasticsearch.freeze()
     pipeline.load.run(500, deleted=0)
     # Until it has all acks, and long enough for its checkpoint to say so.
-    wait_until(
+    eventually(
         lambda: (
             pipeline.watcher.metrics().total("eventrouter_events_acked_total")
             >= len(pipeline.ledger.states) - before_the_list(pipeline, listed_at)
@@ -174,7 +174,7 @@ def test_a_first_start_that_was_never_acknowledged_is_resumed_too(pipeline: Pipe
     listed_at = pipeline.apiserver.client.newest_revision()
     pipeline.fluent_bit.freeze()
     pipeline.watcher.start(wait=False)
-    wait_until(
+    eventually(
         lambda: pipeline.watcher.livez()[0] == 200 and received(pipeline) >= 100,
         timeout=30,
         what="the first list, of which nothing can be acknowledged",

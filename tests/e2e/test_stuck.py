@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.oracle import expected_documents
 from tests.e2e.pipeline import Pipeline
-from tests.programs import wait_until
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -37,7 +37,7 @@ def test_links_that_went_silent_are_seen_within_two_minutes(pipeline: Pipeline) 
 
     try:
         # Some seconds for the check itself: the promise is about the watcher, not about polling.
-        wait_until(both_are_named, timeout=PROMISED_SECONDS + 10, interval=1, what="a red /readyz")
+        eventually(both_are_named, timeout=PROMISED_SECONDS + 10, interval=1, what="a red /readyz")
     except TimeoutError:
         pytest.fail(f"after two minutes /readyz says {complaints!r}")
     assert pipeline.watcher.livez()[0] == 200
@@ -47,7 +47,7 @@ def test_links_that_went_silent_are_seen_within_two_minutes(pipeline: Pipeline) 
     pipeline.load.run(50)
     result = pipeline.arrived(expected_documents(pipeline.ledger, listed_at=listed_at), timeout=120)
     assert result.is_clean, result
-    wait_until(
+    eventually(
         lambda: pipeline.watcher.readyz()[0] == 200, timeout=60, what="a green /readyz again"
     )
 
@@ -57,7 +57,7 @@ def test_a_stop_takes_no_longer_than_a_pod_is_given(pipeline: Pipeline) -> None:
     listed_at = pipeline.start_following(standing=100)
     pipeline.fluent_bit.freeze()
     pipeline.load.run(100)
-    wait_until(
+    eventually(
         lambda: pipeline.watcher.metrics().total("eventrouter_events_in_flight") > 0,
         timeout=30,
         what="records without an ack",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tests.programs.fluentbit import dry_run
 
 FLUENT = Path(__file__).parents[2] / "fluent"
 FILES = sorted(FLUENT.rglob("*.yaml"))
@@ -216,30 +217,16 @@ def test_stdout_has_the_bare_record() -> None:
 
 
 @pytest.mark.parametrize("name", COMPLETE)
-def test_fluent_bit_accepts_the_config(fluent_bit: str, name: str) -> None:
-    answer = subprocess.run(
-        [fluent_bit, "-c", str(FLUENT / name), "--dry-run"],
-        env={},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def test_fluent_bit_accepts_the_config(fluent_bit: Path, name: str) -> None:
+    answer = dry_run(fluent_bit, FLUENT / name)
     assert answer.returncode == 0, answer.stderr
     assert "configuration test is successful" in answer.stdout + answer.stderr
     assert "is used but not set" not in answer.stderr
 
 
-def test_null_takes_the_place_of_stdout(fluent_bit: str, tmp_path: Path) -> None:
+def test_null_takes_the_place_of_stdout(fluent_bit: Path, tmp_path: Path) -> None:
     parts = ["pipeline.yaml", "outputs/elasticsearch.yaml", "outputs/null.yaml"]
     path = tmp_path / "fluent-bit.yaml"
     path.write_text(yaml.safe_dump({"includes": [str(FLUENT / part) for part in parts]}))
-    answer = subprocess.run(
-        [fluent_bit, "-c", str(path), "--dry-run"],
-        env={},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    answer = dry_run(fluent_bit, path)
     assert answer.returncode == 0, answer.stderr

@@ -10,7 +10,7 @@ import pytest
 
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
-from tests.integration.rig import Cluster
+from tests.integration.cluster import Cluster
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,10 @@ from eventrouter import pipeline
 from eventrouter.checkpoint import keeper
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
-from tests.integration.rig import Cluster, Watcher, eventually, received_once_or_more
-from tests.unit.material import put_chunk
+from tests.integration.cluster import Cluster
+from tests.integration.watcher import Watcher, received_once_or_more
+from tests.support.chunks import put_chunk
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(autouse=True)

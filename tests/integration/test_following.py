@@ -11,7 +11,9 @@ import pytest
 from eventrouter.capture import reflector
 from eventrouter.forward.queue import Queue
 from eventrouter.standins.apiserver.server import ApiServer
-from tests.integration.rig import Cluster, Follower, check, eventually, traffic
+from tests.integration.cluster import Cluster, check, traffic
+from tests.integration.follower import Follower
+from tests.support.waiting import eventually
 
 
 def _watched_from(server: ApiServer) -> int:

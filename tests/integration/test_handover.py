@@ -23,7 +23,7 @@ from eventrouter.forward.sender import Sender
 from eventrouter.ops.health import Health
 from eventrouter.ops.metrics import Metrics
 from eventrouter.standins.receiver.receiver import BadAck, Receiver
-from tests.integration.rig import eventually
+from tests.support.waiting import eventually
 
 KINDS = ("normal", "warning", "other")
 _TIME = msgpack.ExtType(0, struct.pack(">II", 10**9, 0))

@@ -13,7 +13,9 @@ from eventrouter.kube import events
 from eventrouter.ops import health
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
-from tests.integration.rig import Cluster, Watcher, eventually, received_once_or_more
+from tests.integration.cluster import Cluster
+from tests.integration.watcher import Watcher, received_once_or_more
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(autouse=True)

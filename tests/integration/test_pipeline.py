@@ -18,16 +18,10 @@ from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.apiserver.store import VERSION_MARK
 from eventrouter.standins.receiver.frames import EventTime
 from eventrouter.standins.receiver.receiver import Receiver
-from tests.integration.rig import (
-    Cluster,
-    Process,
-    Watcher,
-    check,
-    eventually,
-    read_checkpoint,
-    received_once_or_more,
-    traffic,
-)
+from tests.integration.cluster import Cluster, check, traffic
+from tests.integration.process import Process
+from tests.integration.watcher import Watcher, read_checkpoint, received_once_or_more
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +15,26 @@ from eventrouter.kube import events
 from eventrouter.standins.apiserver import listing
 from eventrouter.standins.apiserver.http import Request
 from eventrouter.standins.apiserver.server import ApiServer
-from tests.integration.rig import Cluster, Follower, check, eventually, on_request
+from tests.integration.cluster import Cluster, check
+from tests.integration.follower import Follower
+from tests.support.waiting import eventually
 
 Expiry = Literal["status", "line", "empty"]
+
+
+def on_request(
+    server: ApiServer, matches: Callable[[Request], object], action: Callable[[], object]
+) -> None:
+    """Do this right before the next request that matches is answered."""
+    strike = server.faults.strike
+    is_done = threading.Lock()
+
+    def strike_after(request: Request) -> None:
+        if matches(request) and is_done.acquire(blocking=False):
+            action()
+        strike(request)
+
+    server.faults.strike = strike_after  # type: ignore[method-assign]
 
 
 def _errors(follower: Follower, kind: str) -> int:

@@ -16,7 +16,10 @@ from eventrouter.config import Config, Listen
 from eventrouter.errors import ConfigError
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
-from tests.integration.rig import Cluster, Process, eventually, free_port, run
+from tests.integration.cluster import Cluster
+from tests.integration.process import Process, run
+from tests.support.ports import free_port
+from tests.support.waiting import eventually
 
 _PATCHES = {"eventrouter.pipeline.DRAIN_SECONDS": 0.3, "eventrouter.pipeline.SEAL_SECONDS": 0.1}
 

@@ -11,14 +11,11 @@ import pytest
 
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
-from tests.integration.rig import (
-    Cluster,
-    Process,
-    eventually,
-    read_checkpoint,
-    received_once_or_more,
-)
-from tests.unit.material import put_chunk
+from tests.integration.cluster import Cluster
+from tests.integration.process import Process
+from tests.integration.watcher import read_checkpoint, received_once_or_more
+from tests.support.chunks import put_chunk
+from tests.support.waiting import eventually
 
 _PATCHES = {
     "eventrouter.pipeline.DRAIN_SECONDS": 1.5,

@@ -1,13 +1,14 @@
-"""The real programs of the end-to-end tests: found or built, started, stopped, killed."""
+"""The real programs that tests run: found or built, started, stopped, killed."""
 
 from tests.programs.apiserver import ApiServer
-from tests.programs.catalog import Part, find, missing
+from tests.programs.catalog import find
 from tests.programs.etcd import Etcd
 from tests.programs.fluentbit import FluentBit
 from tests.programs.kubeclient import ApiRefused, KubeClient
-from tests.programs.program import Program, ProgramError, free_port, wait_until
+from tests.programs.part import Part
+from tests.programs.program import Program, ProgramError
 from tests.programs.search import Document, Elasticsearch
-from tests.programs.watcher import Metrics, Watcher
+from tests.programs.watcher import Watcher
 
 __all__ = [
     "ApiRefused",
@@ -17,13 +18,9 @@ __all__ = [
     "Etcd",
     "FluentBit",
     "KubeClient",
-    "Metrics",
     "Part",
     "Program",
     "ProgramError",
     "Watcher",
     "find",
-    "free_port",
-    "missing",
-    "wait_until",
 ]

@@ -1,7 +1,8 @@
-"""`python -m tests.programs [PART...]`: build what can be built, and say what is there.
+"""`python -m tests.programs [NAME...]`: build what can be built, and say what is there.
 
-Without names: all that the end-to-end tests and the drills use. The exit code is 1 if a build
-failed, and 0 if something is missing that only the user can install: the tests that need it are
+A name is a program's or a group's: `e2e` is all that the end-to-end tests and the drills use, and
+what you get without names; `chart` is what the chart's tests use besides. The exit code is 1 if a
+build failed, and 0 if something is missing that only you can install: the tests that need it are
 then skipped.
 """
 
@@ -12,17 +13,19 @@ import sys
 import time
 
 from tests.programs.building import BuildError
-from tests.programs.catalog import RECIPES, Part
+from tests.programs.catalog import GROUPS, RECIPES
+from tests.programs.part import Part
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.programs", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(RECIPES))
+    choices = [*GROUPS, *RECIPES]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(choices))
     parser.add_argument("--no-build", action="store_true", help="only say what is there")
     options = parser.parse_args(arguments)
-    names = options.parts or [name for name, recipe in RECIPES.items() if recipe.is_built]
-    if unknown := set(names) - set(RECIPES):
-        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if unknown := set(options.names) - set(choices):
+        parser.error(f"no such program: {', '.join(sorted(unknown))}")
+    names = [program for name in options.names or ["e2e"] for program in GROUPS.get(name, (name,))]
 
     failed = False
     for name in names:

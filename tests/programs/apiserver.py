@@ -13,7 +13,9 @@ import urllib3
 
 from tests.programs.etcd import Etcd
 from tests.programs.kubeclient import KubeClient
-from tests.programs.program import Program, free_port, wait_until
+from tests.programs.program import Program
+from tests.support.ports import free_port
+from tests.support.waiting import eventually
 
 READ_EVENTS: dict[str, Any] = {
     "apiGroups": [""],
@@ -75,7 +77,7 @@ class ApiServer(Program):
     def wait_ready(self) -> None:
         super().wait_ready()
         # It makes this namespace itself, a moment after it calls itself ready.
-        wait_until(
+        eventually(
             lambda: self.client.request("GET", "/api/v1/namespaces/default").status == 200,
             timeout=30,
             what="the namespace default",

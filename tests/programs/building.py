@@ -1,6 +1,6 @@
-"""Building: one step at a time, at the lowest priority, and kept for every later run.
+"""Build programs: one step at a time, at the lowest priority, and kept for every later run.
 
-What is built is in `${XDG_CACHE_HOME:-~/.cache}/eventrouter/parts/`, in a folder for each version.
+Builds are kept in `${XDG_CACHE_HOME:-~/.cache}/eventrouter/parts/`, in a folder for each version.
 """
 
 from __future__ import annotations

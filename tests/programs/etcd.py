@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 
 import urllib3
 
-from tests.programs.program import Program, free_port
+from tests.programs.program import Program
+from tests.support.ports import free_port
 
 _PIPELINED = 200
 

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import urllib3
 
-from tests.programs.program import Program, accepts, free_port
+from tests.programs.program import Program
+from tests.support.ports import accepts, free_port
+
+
+def dry_run(
+    binary: Path, config: Path, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Have Fluent Bit check the config, with these variables and no others."""
+    return subprocess.run(
+        [binary, "-c", config, "--dry-run"],
+        env=dict(variables or {}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 class FluentBit(Program):

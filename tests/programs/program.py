@@ -3,64 +3,18 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
-
-# Below Linux' range for outgoing connections (32768 up): a port of ours stays ours while its
-# program is down, since no connection of another program can be given it in the meantime.
-# Two workers of pytest-xdist have ports of their own: what is free may be another's that is down.
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-_PORTS = range(20_000 + _WORKER % _WORKERS, 32_000, _WORKERS)
-_taken: set[int] = set()
 
 
 class ProgramError(Exception):
     """A program did not do what the rig needs; the message ends with the tail of its log."""
-
-
-def free_port() -> int:
-    """A loopback port that nothing listens on, never given out twice by this run."""
-    while True:
-        port = random.choice(_PORTS)
-        if port in _taken:
-            continue
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        _taken.add(port)
-        return port
-
-
-def wait_until(
-    condition: Callable[[], bool], *, timeout: float, what: str, interval: float = 0.1
-) -> None:
-    """Poll until the condition holds. Raises TimeoutError, naming `what` was waited for."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() >= deadline:
-            raise TimeoutError(f"not within {timeout:g} s: {what}")
-        time.sleep(interval)
-
-
-def accepts(port: int) -> bool:
-    """Whether something on loopback takes connections on this port."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-    except OSError:
-        return False
 
 
 class Program(ABC):
@@ -74,6 +28,7 @@ class Program(ABC):
     name = "program"
     ready_seconds = 60.0
     stop_seconds = 30.0
+    output_path: Path | None = None  # where its standard output goes, if not into the log
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -117,14 +72,17 @@ class Program(ABC):
         if self.is_running:
             raise ProgramError(f"{self.name} runs already")
         self.directory.mkdir(parents=True, exist_ok=True)
-        with self.log_path.open("ab") as log:
+        with (
+            self.log_path.open("ab") as log,
+            (self.output_path or self.log_path).open("ab") as output,
+        ):
             self._process = subprocess.Popen(
                 [*_die_with_parent(), *self.command()],
                 cwd=self.directory,
                 env={**os.environ, **self.environment()},
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                stdout=output,
+                stderr=log,
             )
         if wait:
             self.wait_ready()
@@ -201,12 +159,7 @@ class Program(ABC):
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # Nobody wants the data: a kill is quick, and works on what a test left frozen.
         self.kill()
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import urllib3
 
-from tests.programs.catalog import ELASTICSEARCH_SOURCES
-from tests.programs.program import Program, free_port
+from tests.programs.jars import ELASTICSEARCH_SOURCES
+from tests.programs.program import Program
+from tests.support.ports import free_port
 
 Json = dict[str, Any]
 

@@ -6,27 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import urllib3
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.programs.module import Module
-from tests.programs.program import free_port
-
-
-class Metrics:
-    """One reading of /metrics."""
-
-    def __init__(self, text: str) -> None:
-        self._samples = [
-            sample for family in text_string_to_metric_families(text) for sample in family.samples
-        ]
-
-    def total(self, name: str, **labels: str) -> float:
-        """The sum of all samples of this name that have these labels; 0 if there is none."""
-        return sum(
-            sample.value
-            for sample in self._samples
-            if sample.name == name and labels.items() <= sample.labels.items()
-        )
+from tests.support.metrics import Samples
+from tests.support.ports import free_port
 
 
 class Watcher(Module):
@@ -80,12 +63,12 @@ class Watcher(Module):
         """Status and text; status 0 if it does not answer."""
         return self._get("/livez")
 
-    def metrics(self) -> Metrics:
+    def metrics(self) -> Samples:
         """All metrics, now."""
         status, text = self._get("/metrics")
         if status != 200:
             raise RuntimeError(f"/metrics answered {status}: {text}")
-        return Metrics(text)
+        return Samples(text)
 
     def acked(self) -> int:
         """Records acknowledged since it began; 0 while it doesn't answer yet."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from eventrouter.ops.metrics import Metrics
-from tests.unit.fakes import FakeClock, FakeStop
+from tests.support.clock import FakeClock, FakeStop
 
 # No deadline: how long one example takes says more about the machine than about the code. The few
 # properties that need more examples say so themselves.

@@ -10,10 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventrouter.clock import Backoff, Clock, Stop, SystemClock
-
-
-def middle(low: float, high: float) -> float:
-    return (low + high) / 2
+from tests.support.clock import middle
 
 
 def test_waits_double_up_to_the_cap_and_stay_there() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from eventrouter import config
 from eventrouter.config import Lease, Listen
 from eventrouter.errors import ConfigError
-from tests.unit.material import texts
+from tests.support.values import texts
 
 UNITS = {
     "": 1,

@@ -18,7 +18,9 @@ from eventrouter.errors import ApiError, BadLine, Expired
 from eventrouter.forward.batch import MAX_BYTES, MAX_RECORDS, Batch, Position
 from eventrouter.kube.schema import Event
 from eventrouter.ops.metrics import Metrics
-from tests.unit.material import UID, make_event, nested, read, strange_events, unpack
+from tests.support.events import UID, make_event, read
+from tests.support.strange import strange_events
+from tests.support.values import nested, unpack
 
 ROOMY = 1 << 20
 BOOKMARK = (

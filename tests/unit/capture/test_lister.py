@@ -17,7 +17,7 @@ from eventrouter.errors import AheadOfServer, ApiError, Expired
 from eventrouter.kube.parsing import Page
 from eventrouter.kube.schema import OddEvent, odd_event
 from eventrouter.ops.metrics import Metrics
-from tests.unit.fakes import FakeStop
+from tests.support.clock import FakeStop
 
 HICCUP = ApiError("the API server answered 500", reason="server_error", status=500)
 THROTTLED = ApiError("slow down", reason="throttled", status=429, retry_after=17.0)

@@ -17,16 +17,9 @@ from hypothesis import strategies as st
 
 from eventrouter.capture.record import KINDS, MAX_RECORD_BYTES, Record, Shaper, event_time
 from eventrouter.forward import protocol
-from tests.unit.material import (
-    UID,
-    depth,
-    make_event,
-    nested,
-    read,
-    strange_events,
-    texts,
-    unpack,
-)
+from tests.support.events import UID, make_event, read
+from tests.support.strange import strange_events
+from tests.support.values import depth, nested, texts, unpack
 
 DAY = 24 * 3600
 # The deepest that a JSON parser lets through.

@@ -18,8 +18,8 @@ from eventrouter.forward.queue import Queue
 from eventrouter.kube.parsing import Page
 from eventrouter.ops.health import Pulse
 from eventrouter.ops.metrics import Metrics
-from tests.unit.fakes import FakeClock, FakeStop
-from tests.unit.material import make_event, read
+from tests.support.clock import FakeClock, FakeStop
+from tests.support.events import make_event, read
 
 
 class BusyQueue(Queue):

@@ -11,7 +11,7 @@ from eventrouter.capture.retry import Retry
 from eventrouter.clock import Backoff
 from eventrouter.errors import ApiError, Expired
 from eventrouter.ops.metrics import Metrics
-from tests.unit.fakes import FakeStop
+from tests.support.clock import FakeStop
 
 AWAY = ApiError("cannot reach it", reason="unreachable")
 REFUSED = ApiError("not allowed", reason="forbidden", status=403)

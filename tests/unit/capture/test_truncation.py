@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eventrouter.capture.truncation import KEPT_CHARACTERS, MAX_DEPTH, is_deep, make_plain, shorten
-from tests.unit.material import depth, integers, json_values, nested, scalars, texts, unpack
+from tests.support.values import depth, integers, json_values, nested, scalars, texts, unpack
 
 objects = st.dictionaries(texts, json_values, max_size=3)
 

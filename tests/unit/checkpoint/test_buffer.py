@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eventrouter.checkpoint.buffer import FluentBitBuffer
-from tests.unit.material import PAGE_BYTES, chunk_file, put_chunk
+from tests.support.chunks import PAGE_BYTES, chunk_file, put_chunk
 
 
 @pytest.mark.parametrize(

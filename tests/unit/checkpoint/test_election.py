@@ -21,7 +21,7 @@ from eventrouter.kube.lease import (
 )
 from eventrouter.ops.health import Pulse
 from eventrouter.ops.metrics import Metrics
-from tests.unit.fakes import FakeClock
+from tests.support.clock import FakeClock
 
 
 class FakeLease:
@@ -111,11 +111,6 @@ class Candidate:
 
 
 Make = Callable[[str], Candidate]
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
 
 
 @pytest.fixture

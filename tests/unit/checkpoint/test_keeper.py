@@ -10,7 +10,7 @@ from eventrouter.errors import CheckpointError, Deposed
 from eventrouter.forward.batch import Position
 from eventrouter.ops.health import Pulse
 from eventrouter.ops.metrics import Metrics
-from tests.unit.fakes import FakeClock
+from tests.support.clock import FakeClock
 
 
 class FakeBuffer:

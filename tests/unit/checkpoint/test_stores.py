@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from eventrouter.checkpoint.stores import LOST, Checkpoint, FileCheckpoint, NoCheckpoint
 from eventrouter.errors import CheckpointError, ConfigError
-from tests.unit.material import json_values
+from tests.support.values import json_values
 
 positions = st.dictionaries(st.text(max_size=9), st.integers(0, 2**63).map(str), max_size=3)
 checkpoints = st.builds(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from eventrouter.errors import AckMismatch
 from eventrouter.forward import protocol
 from eventrouter.forward.protocol import AckReader
-from tests.unit.material import json_values, unpack
+from tests.support.values import json_values, unpack
 
 ENTRY = protocol.entry_head(0) + protocol.pack({})
 

@@ -17,7 +17,7 @@ from eventrouter.forward.batch import MAX_BYTES as BATCH_BYTES
 from eventrouter.forward.batch import MAX_RECORDS as BATCH_RECORDS
 from eventrouter.forward.batch import Batch, Position
 from eventrouter.forward.queue import Queue
-from tests.unit.fakes import FakeClock
+from tests.support.clock import FakeClock
 
 LINGER = 0.25
 # How long a thread that should be woken may take at most. Nothing waits as long when all is well.

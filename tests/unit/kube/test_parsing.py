@@ -13,7 +13,8 @@ from msgspec import to_builtins
 from eventrouter.errors import ApiError, BadLine
 from eventrouter.kube.parsing import parse_object, parse_page, parse_watch_event
 from eventrouter.kube.schema import Event, OddEvent
-from tests.unit.material import containers_of, integers, make_event, texts
+from tests.support.events import make_event
+from tests.support.values import containers_of, integers, texts
 
 finite_numbers = st.floats(allow_nan=False, allow_infinity=False)
 objects = st.dictionaries(

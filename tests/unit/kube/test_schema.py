@@ -12,7 +12,8 @@ from kubernetes import client
 
 from eventrouter.kube import schema
 from eventrouter.kube.schema import Event, ObjectMeta, OddEvent, odd_event
-from tests.unit.material import UID, make_event, read, strange_events
+from tests.support.events import UID, make_event, read
+from tests.support.strange import strange_events
 
 _OF_API = [
     (schema.Event, client.CoreV1Event),

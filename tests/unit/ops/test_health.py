@@ -6,7 +6,7 @@ import pytest
 
 from eventrouter.capture.reflector import WATCH_SECONDS
 from eventrouter.ops.health import CONTACT_SECONDS, TURN_SECONDS, Health, Pulse
-from tests.unit.fakes import FakeClock
+from tests.support.clock import FakeClock
 
 
 @pytest.fixture

@@ -1,32 +1,14 @@
-"""A plain client of the events API, and an event to write."""
+"""A plain client of the events API."""
 
 from __future__ import annotations
 
 import http.client
 from contextlib import contextmanager
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import orjson
 
 EVENTS = "/api/v1/events"
-
-
-def make_event(name="api-1.17f3", *, namespace="shop", **fields) -> dict[str, Any]:
-    return {
-        "metadata": {"name": name, "namespace": namespace},
-        "involvedObject": {"kind": "Pod", "namespace": namespace, "name": "api-1"},
-        "reason": "Unhealthy",
-        "message": "Readiness probe failed: HTTP probe failed with statuscode: 503",
-        "source": {"component": "kubelet", "host": "worker-1"},
-        "firstTimestamp": "2026-03-01T12:00:00Z",
-        "lastTimestamp": "2026-03-01T12:00:00Z",
-        "count": 1,
-        "type": "Warning",
-        "reportingComponent": "kubelet",
-        "reportingInstance": "worker-1",
-        **fields,
-    }
 
 
 class Client:

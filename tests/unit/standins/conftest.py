@@ -1,3 +1,5 @@
+"""What tests of the stand-ins share: a store, its API server with a client, a receiver."""
+
 from __future__ import annotations
 
 import pytest

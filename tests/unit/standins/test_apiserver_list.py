@@ -1,19 +1,22 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from eventrouter.standins.apiserver.listing import Token
-from tests.unit.standins.client import connected, make_event
+from tests.support.events import event_to_write
+from tests.unit.standins.client import connected
 
 
 @pytest.fixture
 def five(store):
     for name in "cabed":
-        store.create(make_event(name))
+        store.create(event_to_write(name))
 
 
 def test_items_of_a_list_have_neither_kind_nor_api_version(client, store):
-    store.create(make_event())
+    store.create(event_to_write())
 
     status, body = client.get()
 
@@ -29,7 +32,7 @@ def test_items_of_a_list_have_neither_kind_nor_api_version(client, store):
 def test_pages_come_in_name_order_and_all_at_the_first_ones_revision(client, store, five):
     first, metadata = client.names(limit=2)
     store.delete("shop", "c")
-    store.create(make_event("f"))
+    store.create(event_to_write("f"))
     second, then = client.names(limit=2, **{"continue": metadata["continue"]})
     third, end = client.names(limit=2, **{"continue": then["continue"]})
 
@@ -69,7 +72,7 @@ def test_a_list_from_the_future_is_refused_with_its_cause(client, store, five):
 
 def test_an_expired_continue_token_offers_to_go_on_at_a_newer_revision(client, store, five):
     _, metadata = client.names(limit=2)
-    store.create(make_event("cc"))
+    store.create(event_to_write("cc"))
     store.compact()
 
     status, body = client.get(limit=2, **{"continue": metadata["continue"]})
@@ -82,7 +85,7 @@ def test_an_expired_continue_token_offers_to_go_on_at_a_newer_revision(client, s
 
 
 def test_a_namespaced_list_holds_that_namespace_only(client, store, five):
-    store.create(make_event("other", namespace="billing"))
+    store.create(event_to_write("other", namespace="billing"))
 
     status, body = client.get("/api/v1/namespaces/billing/events")
 
@@ -103,10 +106,10 @@ def test_a_namespaced_list_holds_that_namespace_only(client, store, five):
     ],
 )
 def test_field_selectors_choose(client, store, selector, expected):
-    store.create(make_event("a"))
-    store.create(make_event("b", involvedObject={"kind": "Node", "name": "worker-1"}))
-    scheduler = {"source": {}, "reportingComponent": "default-scheduler"}
-    store.create(make_event("c", type="Normal", reason="Scheduled", **scheduler))
+    store.create(event_to_write("a"))
+    store.create(event_to_write("b", involvedObject={"kind": "Node", "name": "worker-1"}))
+    scheduler: dict[str, Any] = {"source": {}, "reportingComponent": "default-scheduler"}
+    store.create(event_to_write("c", type="Normal", reason="Scheduled", **scheduler))
 
     assert client.names(fieldSelector=selector)[0] == expected
 
@@ -178,7 +181,7 @@ def test_a_missing_right_is_forbidden_and_says_where(server, client):
 
 
 def test_a_large_list_is_gzipped_for_those_who_ask(client, store):
-    store.create(make_event(message="x" * 200_000))
+    store.create(event_to_write(message="x" * 200_000))
 
     response = client.request(headers={"Accept-Encoding": "gzip"})
 

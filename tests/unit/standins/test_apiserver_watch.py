@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 
-from tests.unit.standins.client import connected, line, make_event
+from tests.support.events import event_to_write
+from tests.unit.standins.client import connected, line
 
 
 def summary(watch_line):
@@ -16,8 +17,8 @@ def summary(watch_line):
 
 
 def test_a_watch_goes_on_from_its_revision_with_every_state(client, store):
-    store.create(make_event("a"))
-    store.create(make_event("b"))
+    store.create(event_to_write("a"))
+    store.create(event_to_write("b"))
     store.update("shop", "b", {"count": 2})
 
     response = client.watch(resourceVersion=1001)
@@ -44,7 +45,7 @@ def test_a_watch_ends_cleanly_at_its_timeout_and_the_connection_lives_on(client,
 
 def test_lines_that_are_ready_go_out_together_in_chunks_of_two_kilobytes(server, store):
     for number in range(10):
-        store.create(make_event(f"e{number}"))
+        store.create(event_to_write(f"e{number}"))
     target = urlsplit(server.url)
 
     with socket.create_connection((target.hostname, target.port), timeout=5) as connection:
@@ -61,7 +62,7 @@ def test_lines_that_are_ready_go_out_together_in_chunks_of_two_kilobytes(server,
 
 def test_chunks_do_not_end_where_lines_end(server, client, store):
     for number in range(10):
-        store.create(make_event(f"e{number}", message="x" * 9_000))
+        store.create(event_to_write(f"e{number}", message="x" * 9_000))
 
     response = client.watch(resourceVersion=1000)
 
@@ -71,13 +72,13 @@ def test_chunks_do_not_end_where_lines_end(server, client, store):
 
 
 def test_a_watch_without_a_version_begins_with_what_is_there(client, store):
-    store.create(make_event("b"))
-    store.create(make_event("a"))
+    store.create(event_to_write("b"))
+    store.create(event_to_write("a"))
     store.update("shop", "a", {"count": 2})
 
     response = client.watch()
     lines = [line(response), line(response)]
-    store.create(make_event("c"))
+    store.create(event_to_write("c"))
 
     assert [summary(each) for each in [*lines, line(response)]] == [
         ("ADDED", "a", "1003"),
@@ -87,9 +88,9 @@ def test_a_watch_without_a_version_begins_with_what_is_there(client, store):
 
 
 def test_a_watch_from_compacted_history_says_so_after_http_200(client, store):
-    store.create(make_event("a"))
-    store.create(make_event("b"))
-    store.create(make_event("c"))
+    store.create(event_to_write("a"))
+    store.create(event_to_write("b"))
+    store.create(event_to_write("c"))
     store.compact()
 
     response = client.watch(resourceVersion=1001)
@@ -105,7 +106,7 @@ def test_a_watch_from_the_future_is_silent_until_it_has_come(client, store):
     response = client.watch(resourceVersion=1002)
 
     for name in "abc":
-        store.create(make_event(name))
+        store.create(event_to_write(name))
 
     assert summary(line(response)) == ("ADDED", "c", "1003")
 
@@ -113,12 +114,12 @@ def test_a_watch_from_the_future_is_silent_until_it_has_come(client, store):
 def test_a_selector_turns_changes_into_comings_and_goings(client, store):
     response = client.watch(resourceVersion=1000, fieldSelector="reason=Unhealthy")
 
-    store.create(make_event("a", reason="Started"))
+    store.create(event_to_write("a", reason="Started"))
     store.update("shop", "a", {"reason": "Unhealthy"})
     store.update("shop", "a", {"count": 2})
     store.update("shop", "a", {"reason": "Healed"})
     store.delete("shop", "a")
-    store.create(make_event("b"))
+    store.create(event_to_write("b"))
 
     lines = [line(response) for _ in range(4)]
     assert [summary(each) for each in lines] == [
@@ -133,8 +134,8 @@ def test_a_selector_turns_changes_into_comings_and_goings(client, store):
 def test_a_namespaced_watch_hears_of_its_namespace_only(client, store):
     response = client.watch("/api/v1/namespaces/billing/events", resourceVersion=1000)
 
-    store.create(make_event("a"))
-    store.create(make_event("b", namespace="billing"))
+    store.create(event_to_write("a"))
+    store.create(event_to_write("b", namespace="billing"))
 
     assert summary(line(response)) == ("ADDED", "b", "1002")
 
@@ -207,7 +208,7 @@ class TestFaults:
         server.wait_for_watches(1)
 
         server.faults.cut_watches(after_bytes=50)
-        store.create(make_event())
+        store.create(event_to_write())
 
         with pytest.raises((ConnectionResetError, http.client.IncompleteRead)):
             response.read()
@@ -216,11 +217,11 @@ class TestFaults:
         response = client.watch(resourceVersion=1000)
         server.wait_for_watches(1)
 
-        store.create(make_event("a"))
+        store.create(event_to_write("a"))
         server.faults.inject(b"no json\n")
         server.faults.inject_error(500)
         server.faults.inject_bookmark(1234)
-        store.create(make_event("b"))
+        store.create(event_to_write("b"))
 
         assert summary(line(response)) == ("ADDED", "a", "1001")
         assert response.readline() == b"no json\n"
@@ -236,7 +237,7 @@ class TestFaults:
             server.wait_for_watches(1)
 
             server.faults.go_silent()
-            store.create(make_event("a"))
+            store.create(event_to_write("a"))
             asker.connection.request("GET", "/version")
             server.wait_for_requests(2)
             asker.connection.sock.setblocking(False)
@@ -256,7 +257,7 @@ class TestFaults:
         server.wait_for_watches(1)
         if silent:
             server.faults.go_silent()
-            store.create(make_event())
+            store.create(event_to_write())
 
         server.faults.refuse()
 

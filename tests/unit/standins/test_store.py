@@ -13,7 +13,7 @@ from eventrouter.standins.apiserver.store import (
     EventStore,
     NotReached,
 )
-from tests.unit.standins.client import make_event
+from tests.support.events import event_to_write
 
 
 def names(page):
@@ -40,7 +40,7 @@ def test_a_new_event_gets_what_the_api_server_gives_it():
 
 def test_managed_fields_name_their_writer_and_hold_the_series_key_that_elasticsearch_refuses():
     series = {"count": 2, "lastObservedTime": "2026-03-01T12:00:00.000001Z"}
-    event = make_event(
+    event = event_to_write(
         eventTime="2026-03-01T11:59:00.000001Z",
         series=series,
         reportingComponent="default-scheduler",
@@ -55,7 +55,7 @@ def test_managed_fields_name_their_writer_and_hold_the_series_key_that_elasticse
 
 
 def test_every_write_has_a_revision_of_its_own_and_keeps_the_uid(store):
-    created = store.create(make_event())
+    created = store.create(event_to_write())
     updated = store.update("shop", "api-1.17f3", {"count": 2, "series": None})
 
     assert updated["metadata"]["resourceVersion"] == "1002"
@@ -63,7 +63,7 @@ def test_every_write_has_a_revision_of_its_own_and_keeps_the_uid(store):
     assert updated["count"] == 2
     assert store.revision == 1002
     with pytest.raises(Conflict):
-        store.create(make_event())
+        store.create(event_to_write())
     with pytest.raises(Conflict):
         store.update("shop", "unknown", {})
     with pytest.raises(Conflict):
@@ -72,8 +72,8 @@ def test_every_write_has_a_revision_of_its_own_and_keeps_the_uid(store):
 
 
 def test_events_that_share_a_lease_expire_at_one_revision(store):
-    store.create(make_event("a"))
-    store.create(make_event("b"))
+    store.create(event_to_write("a"))
+    store.create(event_to_write("b"))
     watch = store.watch(store.revision)
 
     store.expire([("shop", "a"), ("shop", "b")])
@@ -87,11 +87,11 @@ def test_events_that_share_a_lease_expire_at_one_revision(store):
 
 
 def test_a_list_at_an_old_revision_shows_what_was_there_then(store):
-    store.create(make_event("a"))
-    store.create(make_event("b"))
+    store.create(event_to_write("a"))
+    store.create(event_to_write("b"))
     store.update("shop", "a", {"count": 2})
     store.delete("shop", "b")
-    store.create(make_event("c"))
+    store.create(event_to_write("c"))
 
     assert names(store.page(revision=1001)) == ["a"]
     assert names(store.page(revision=1003)) == ["a", "b"]
@@ -104,15 +104,15 @@ def test_a_list_at_an_old_revision_shows_what_was_there_then(store):
 
 def test_keys_are_in_the_order_of_their_text_as_in_etcd(store):
     for namespace in ("shop", "shop-eu", "billing"):
-        store.create(make_event(f"in-{namespace}", namespace=namespace))
+        store.create(event_to_write(f"in-{namespace}", namespace=namespace))
 
     assert names(store.page()) == ["in-billing", "in-shop-eu", "in-shop"]  # "-" comes before "/"
     assert names(store.page(namespace="shop")) == ["in-shop"]
 
 
 def test_compaction_forgets_history_but_not_the_present(store):
-    store.create(make_event("a"))
-    store.create(make_event("b"))
+    store.create(event_to_write("a"))
+    store.create(event_to_write("b"))
     store.update("shop", "a", {"count": 2})
     store.delete("shop", "b")
     store.update("shop", "a", {"count": 3})
@@ -134,8 +134,8 @@ def test_compaction_forgets_history_but_not_the_present(store):
 
 def test_an_open_watch_loses_nothing_to_a_compaction(store):
     watch = store.watch(1000)
-    store.create(make_event("a"))
-    store.create(make_event("b"))
+    store.create(event_to_write("a"))
+    store.create(event_to_write("b"))
 
     store.compact()
 
@@ -143,9 +143,9 @@ def test_an_open_watch_loses_nothing_to_a_compaction(store):
 
 
 def test_a_restored_store_forgets_later_states_and_counts_from_there(store):
-    store.create(make_event("a"))
+    store.create(event_to_write("a"))
     store.update("shop", "a", {"count": 2})
-    store.create(make_event("b"))
+    store.create(event_to_write("b"))
     watch = store.watch(1003)
 
     store.restore(1001)
@@ -153,9 +153,9 @@ def test_a_restored_store_forgets_later_states_and_counts_from_there(store):
     assert store.revision == 1001
     assert names(store.page()) == ["a"]
     store.update("shop", "a", {"count": 7})
-    store.create(make_event("c"))
+    store.create(event_to_write("c"))
     assert [change.revision for change in store.watch(1001).take(timeout=5)] == [1002, 1003]
-    store.create(make_event("d"))
+    store.create(event_to_write("d"))
     # Silent until the counter has passed where it was, and then it has missed two writes.
     assert [change.key for change in watch.take(timeout=5)] == ["shop/d"]
 
@@ -181,13 +181,13 @@ def test_raw_objects_are_stored_byte_for_byte(store):
 def test_revisions_pass_with_other_resources_writes(store):
     store.skip(41)
 
-    assert store.create(make_event())["metadata"]["resourceVersion"] == "1042"
+    assert store.create(event_to_write())["metadata"]["resourceVersion"] == "1042"
 
 
 def test_writers_in_many_threads_get_different_revisions(store):
     def write(number):
         for count in range(50):
-            store.create(make_event(f"{number}-{count}"))
+            store.create(event_to_write(f"{number}-{count}"))
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
     for thread in threads:

@@ -1,4 +1,4 @@
-module eventrouter/tests/chart/tools
+module eventrouter/tests/programs/chart
 
 go 1.26.0
 

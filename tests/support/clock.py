@@ -1,6 +1,8 @@
-"""Stand-ins for our own protocols: a clock and a stop that a test moves by hand."""
+"""Time, waiting and chance in the hands of a test."""
 
 from __future__ import annotations
+
+import threading
 
 
 class FakeClock:
@@ -38,3 +40,29 @@ class FakeStop:
         if self._after_waits is not None and len(self.waits) >= self._after_waits:
             self._is_set = True
         return self._is_set
+
+
+class FastStop:
+    """A real stop that notes each wait and cuts it short, so that no test sits out a back-off."""
+
+    def __init__(self, *, longest: float = 0.02) -> None:
+        self._event = threading.Event()
+        self._longest = longest
+        self.waits: list[float] = []
+
+    def set(self) -> None:
+        self._event.set()
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if timeout is not None:
+            self.waits.append(timeout)
+            timeout = min(timeout, self._longest)
+        return self._event.wait(timeout)
+
+
+def middle(low: float, high: float) -> float:
+    """In the place of `random.uniform`."""
+    return (low + high) / 2

@@ -1,0 +1,177 @@
+"""The capturing half of the watcher alone: a reflector and what came out of its queue."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from eventrouter.capture.batcher import Capture
+from eventrouter.capture.lister import Lister
+from eventrouter.capture.record import Shaper
+from eventrouter.capture.reflector import Reflector
+from eventrouter.capture.retry import Retry
+from eventrouter.capture.states import OldStates
+from eventrouter.clock import Backoff, SystemClock
+from eventrouter.forward.batch import Batch, Positions
+from eventrouter.forward.queue import Queue
+from eventrouter.kube.api import KubeApi, load_configuration
+from eventrouter.kube.events import KubeEvents
+from eventrouter.ops.health import Health
+from eventrouter.ops.metrics import Metrics
+from eventrouter.standins.apiserver.server import ApiServer
+from tests.support.clock import FastStop, middle
+from tests.support.waiting import eventually
+
+Json = dict[str, Any]
+
+CACHE_BYTES = 16 * 2**20
+
+
+class Follower:
+    """A reflector, from the API server to the far end of the queue.
+
+    `records` is what came out, decoded, in order within each kind; `position` is what a checkpoint
+    taken now would hold.
+    """
+
+    def __init__(
+        self,
+        server: ApiServer,
+        kubeconfig: Path,
+        *,
+        namespace: str = "",
+        field_selector: str | None = None,
+        resume_at: str | None = None,
+        cache_bytes: int = CACHE_BYTES,
+        queue: Queue | None = None,
+    ) -> None:
+        self.records: list[Json] = []
+        self.kinds: list[str] = []
+        self.positions: Positions = {}
+        self.all_positions: list[str] = []
+        self.metrics = Metrics()
+        self.queue = queue or Queue(linger=0.0)
+        self.stop = FastStop()
+        self.failure: BaseException | None = None
+        self.health = Health(SystemClock())
+        self._namespace = namespace
+        self._resume_at = resume_at
+        self._taking = threading.Event()
+        self._taking.set()
+        if not kubeconfig.exists():
+            server.write_kubeconfig(kubeconfig)
+        self._events = KubeEvents(
+            api=KubeApi(load=lambda: load_configuration(str(kubeconfig))),
+            field_selector=field_selector,
+            metrics=self.metrics,
+        )
+        retry = Retry(
+            namespace=namespace,
+            backoff=Backoff(uniform=middle),
+            stop=self.stop,
+            metrics=self.metrics,
+        )
+        self.reflector = Reflector(
+            namespace=namespace,
+            lister=Lister(
+                namespace=namespace, get_page=self._events.page, retry=retry, stop=self.stop
+            ),
+            watch=self._events.watch,
+            retry=retry,
+            capture=Capture(shaper=Shaper(), states=OldStates(cache_bytes), metrics=self.metrics),
+            queue=self.queue,
+            metrics=self.metrics,
+            pulse=self.health.thread("events"),
+            contact=self.health.link("events"),
+            stop=self.stop,
+            clock=SystemClock(),
+            uniform=middle,
+        )
+        self._threads = [
+            threading.Thread(target=self._follow, daemon=True),
+            threading.Thread(target=self._take, daemon=True),
+        ]
+
+    @property
+    def position(self) -> str | None:
+        reached = self.positions.get(self._namespace)
+        return reached and reached.resource_version
+
+    @property
+    def ids(self) -> list[str]:
+        return [record["id"] for record in self.records]
+
+    def start(self) -> Follower:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def close(self) -> None:
+        """End it, as a crash would: nothing is drained."""
+        self.stop.set()
+        self._events.close()
+        self.queue.close()
+        self._taking.set()
+        for thread in self._threads:
+            thread.join(5)
+
+    def __enter__(self) -> Follower:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def hold(self) -> None:
+        """Take nothing from the queue any more."""
+        self._taking.clear()
+
+    def release(self) -> None:
+        self._taking.set()
+
+    def wait_for(self, condition: Callable[[], object], *, timeout: float = 10.0) -> None:
+        eventually(
+            lambda: self.failure or condition(),
+            timeout=timeout,
+            what=f"with {len(self.records)} records, at {self.position}",
+        )
+        assert self.failure is None, repr(self.failure)
+
+    def wait_for_ids(self, ids: set[str], *, timeout: float = 10.0) -> None:
+        self.wait_for(lambda: ids <= set(self.ids), timeout=timeout)
+
+    def wait_for_more(self, count: int) -> None:
+        """Wait until so many more records have come."""
+        wanted = len(self.records) + count
+        self.wait_for(lambda: len(self.records) >= wanted)
+
+    def wait_for_position(self, revision: int, *, timeout: float = 10.0) -> None:
+        self.wait_for(lambda: int(self.position or 0) >= revision, timeout=timeout)
+
+    def count(self, name: str, **labels: str) -> int:
+        """The value of a counter of the watcher."""
+        value = self.metrics.registry.get_sample_value(f"eventrouter_{name}_total", labels)
+        return int(value or 0)
+
+    def _follow(self) -> None:
+        try:
+            self.reflector.run(self._resume_at)
+        except BaseException as error:  # noqa: BLE001
+            self.failure = error
+
+    def _take(self) -> None:
+        while not self.stop.is_set():
+            self._taking.wait()
+            batch = self.queue.take(patience=0.05)
+            if batch is not None and not self.stop.is_set():
+                self._keep(batch)
+
+    def _keep(self, batch: Batch) -> None:
+        for kind, entries in batch.entries.items():
+            self.kinds += [kind] * len(entries)
+            self.records += [msgpack.unpackb(entry)[1] for entry in entries]
+        self.positions |= batch.positions
+        self.all_positions += [reached.resource_version for reached in batch.positions.values()]
