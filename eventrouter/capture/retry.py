@@ -1,11 +1,11 @@
-"""What happens after the API server refused or failed: count it, say it once, wait."""
+"""After the API server refused or failed: count it, log it once, wait."""
 
 from __future__ import annotations
 
 import logging
 
 from eventrouter.clock import Backoff, Stop
-from eventrouter.errors import ApiError, Expired
+from eventrouter.errors import ApiError, ResourceExpired
 from eventrouter.ops.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -24,13 +24,17 @@ class Retry:
         self._metrics = metrics
         self._trouble: str | None = None
 
-    def after(self, error: ApiError) -> None:
-        """Wait for as long as it is wise to before the next try; less if stopped."""
+    def count(self, error: ApiError) -> None:
+        """Count an error without waiting."""
+        self._metrics.errors.labels("receiving", error.reason).inc()
+
+    def wait_after(self, error: ApiError) -> None:
+        """Count and log an error, then wait before the next try, or until stopped."""
         if self._stop.is_set():
             return
-        self._metrics.errors.labels("receiving", error.reason).inc()
+        self.count(error)
         # An expired position is everyday business in a quiet cluster, and the relist is logged.
-        if not isinstance(error, Expired) and str(error) != self._trouble:
+        if not isinstance(error, ResourceExpired) and str(error) != self._trouble:
             self._trouble = str(error)
             log.error(
                 "%s; trying again",

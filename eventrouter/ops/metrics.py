@@ -69,7 +69,14 @@ class Metrics:
             "error_type",
         )
         self.last_contact = self._gauge(
-            "eventrouter_api_contact_timestamp_seconds", "When the API server last answered."
+            "eventrouter_api_contact_timestamp_seconds",
+            "When the API server last answered any request as it should.",
+        )
+        self.events_contact = self._gauge(
+            "eventrouter_events_contact_timestamp_seconds",
+            "When the API server last answered a list or a watch of this namespace's events as it"
+            " should, or when the watcher began to follow them.",
+            "namespace",
         )
         self.last_ack = self._gauge(
             "eventrouter_last_ack_timestamp_seconds", "When the sidecar last acknowledged."
