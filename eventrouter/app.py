@@ -10,7 +10,7 @@ from eventrouter.checkpoint.buffer import Buffer, FluentBitBuffer, NoBuffer
 from eventrouter.checkpoint.election import Election
 from eventrouter.checkpoint.stores import Checkpoint, CheckpointWriter, FileCheckpoint, NoCheckpoint
 from eventrouter.clock import SystemClock
-from eventrouter.config import Config, Lease, checked
+from eventrouter.config import Config, LeaseRef, checked
 from eventrouter.errors import CheckpointError, ConfigError
 from eventrouter.forward.connection import Address
 from eventrouter.kube.api import KubeApi, load_configuration
@@ -50,7 +50,7 @@ class App:
         self._election_stop = threading.Event()
         self._checkpoint: Checkpoint | None = None
         self._writer: CheckpointWriter
-        if isinstance(settings.checkpoint, Lease):
+        if isinstance(settings.checkpoint, LeaseRef):
             self._writer = self._election = self._new_election(settings.checkpoint)
         else:
             store = FileCheckpoint(settings.checkpoint) if settings.checkpoint else NoCheckpoint()
@@ -122,7 +122,7 @@ class App:
                 self._pipeline = None
                 self.health.drop_parts()
 
-    def _new_election(self, lease: Lease) -> Election:
+    def _new_election(self, lease: LeaseRef) -> Election:
         return Election(
             lease=KubeLease(api=self._api, namespace=lease.namespace, name=lease.name),
             identity=self._settings.identity,

@@ -10,11 +10,9 @@ from pathlib import Path
 
 import orjson
 
-from eventrouter.config import Config, Lease, checked
+from eventrouter.config import Config, LeaseRef, checked
 from eventrouter.errors import ApiError, EventrouterError, ForwardError
-from eventrouter.forward import protocol
-from eventrouter.forward.connection import Address, Link
-from eventrouter.forward.sender import random_chunk_id
+from eventrouter.forward.connection import Address, Connection
 from eventrouter.kube.api import KubeApi, load_configuration
 from eventrouter.kube.events import KubeEvents
 from eventrouter.kube.lease import KubeLease
@@ -42,7 +40,7 @@ def check(settings: Config) -> Iterator[Finding]:
         where = f"events of {namespace}" if namespace else "events of all namespaces"
         yield _tried(where, partial(_events, api, events, namespace))
     yield _tried("sidecar", lambda: _sidecar(address, settings.tag_prefix))
-    if isinstance(settings.checkpoint, Lease):
+    if isinstance(settings.checkpoint, LeaseRef):
         lease = settings.checkpoint
         yield _tried("lease", partial(_lease, api, lease))
     elif settings.checkpoint is not None:
@@ -68,19 +66,17 @@ def _events(api: KubeApi, events: KubeEvents, namespace: str) -> str:
 
 
 def _sidecar(address: Address, tag_prefix: str) -> str:
-    link = Link.open(address)
+    connection = Connection.open(address)
     try:
-        chunk = random_chunk_id()
-        link.send(protocol.frame(f"{tag_prefix}.other", (), chunk=chunk))
-        link.await_ack(chunk, seconds=_SECONDS)
+        connection.ping(f"{tag_prefix}.other", seconds=_SECONDS)
     except ForwardError as error:
         raise ForwardError(f"{address.url} takes connections, but: {error}") from error
     finally:
-        link.close()
+        connection.close()
     return f"acknowledges at {address.url}"
 
 
-def _lease(api: KubeApi, lease: Lease) -> str:
+def _lease(api: KubeApi, lease: LeaseRef) -> str:
     record = KubeLease(api=api, namespace=lease.namespace, name=lease.name).read()
     group = "coordination.k8s.io"
     missing = [

@@ -19,8 +19,8 @@ _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
-    """The Lease that keeps the checkpoint."""
+class LeaseRef:
+    """Which Lease keeps the checkpoint."""
 
     namespace: str
     name: str
@@ -43,7 +43,7 @@ class Config:
     field_selector: str | None = None
     forward: str = "tcp://127.0.0.1:24224"
     tag_prefix: str = "kube.events"
-    checkpoint: Lease | Path | None = None
+    checkpoint: LeaseRef | Path | None = None
     buffer_path: Path | None = None
     cluster_name: str | None = None
     old_event_cache: int = 16 * 2**20
@@ -58,12 +58,12 @@ def in_cluster(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("KUBERNETES_SERVICE_HOST"))
 
 
-def default_checkpoint(environment: Mapping[str, str]) -> Lease | None:
+def default_checkpoint(environment: Mapping[str, str]) -> LeaseRef | None:
     """In a pod, the Lease `eventrouter` in the pod's namespace; else none."""
     if not in_cluster(environment):
         return None
     namespace = SERVICE_ACCOUNT / "namespace"
-    return Lease(namespace.read_text().strip(), "eventrouter") if namespace.exists() else None
+    return LeaseRef(namespace.read_text().strip(), "eventrouter") if namespace.exists() else None
 
 
 def identity(environment: Mapping[str, str]) -> str:
@@ -90,7 +90,7 @@ def parse_listen(text: str) -> Listen:
     return Listen(host.removeprefix("[").removesuffix("]"), int(port))
 
 
-def parse_checkpoint(text: str) -> Lease | Path | None:
+def parse_checkpoint(text: str) -> LeaseRef | Path | None:
     """`lease:NAMESPACE/NAME`, `file:PATH` or `none`."""
     if text == "none":
         return None
@@ -99,7 +99,7 @@ def parse_checkpoint(text: str) -> Lease | Path | None:
         return Path(rest)
     namespace, _, name = rest.partition("/")
     if kind == "lease" and _NAMESPACE.fullmatch(namespace) and _OBJECT_NAME.fullmatch(name):
-        return Lease(namespace, name)
+        return LeaseRef(namespace, name)
     raise ValueError("not lease:NAMESPACE/NAME, file:PATH or none")
 
 

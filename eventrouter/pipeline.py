@@ -9,25 +9,20 @@ import logging
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-from eventrouter.capture.batcher import Capture
-from eventrouter.capture.lister import Lister
-from eventrouter.capture.record import Shaper
+from eventrouter.capture.following import build_reflector, name_of
+from eventrouter.capture.lister import OLDEST
 from eventrouter.capture.reflector import Reflector
-from eventrouter.capture.retry import Retry
-from eventrouter.capture.states import OldStates
 from eventrouter.checkpoint.buffer import Buffer
 from eventrouter.checkpoint.keeper import Keeper
 from eventrouter.checkpoint.stores import LOST, Checkpoint, CheckpointWriter
-from eventrouter.clock import Backoff, Clock
+from eventrouter.clock import Clock
 from eventrouter.config import Config
 from eventrouter.forward.connection import Address
 from eventrouter.forward.queue import Queue
 from eventrouter.forward.sender import Sender
 from eventrouter.kube.events import KubeEvents
-from eventrouter.kube.parsing import Page
-from eventrouter.ops.health import Health, Pulse
+from eventrouter.ops.health import Health
 from eventrouter.ops.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -36,9 +31,6 @@ log = logging.getLogger(__name__)
 # empty. Together below the 30 s that a pod is given by default.
 DRAIN_SECONDS = 12.0
 SEAL_SECONDS = 10.0
-
-# Before any revision with an event in it: the oldest one left is the nearest to it.
-_OLDEST = "1"
 
 Spawn = Callable[[str, Callable[[], None]], threading.Thread]
 
@@ -91,7 +83,7 @@ class Pipeline:
         self._threads: list[threading.Thread] = []
         self._queue = Queue(clock=clock)
         metrics.queue_events.set_function(lambda: self._queue.records)
-        metrics.queue_bytes.set_function(lambda: self._queue.size)
+        metrics.queue_bytes.set_function(lambda: self._queue.size_bytes)
         self._keeper = Keeper(
             writer=writer,
             buffer=buffer,
@@ -117,7 +109,7 @@ class Pipeline:
         identity = self._buffer.identity()
         anew_at = None
         if checkpoint is LOST:
-            checkpoint, anew_at = None, _OLDEST
+            checkpoint, anew_at = None, OLDEST
         if checkpoint is not None and checkpoint.scope != self._scope:
             log.warning(
                 "The checkpoint is of another API server or selector: listing everything anew"
@@ -137,7 +129,7 @@ class Pipeline:
             )
             reflector = self._reflector(namespace)
             run = partial(reflector.run, position, list_at=list_at)
-            self._threads.append(self._spawn(_name(namespace), run))
+            self._threads.append(self._spawn(name_of(namespace), run))
 
     def stop(self) -> None:
         """Stop reading, send what is queued, let the buffer run empty, write the checkpoint.
@@ -182,40 +174,15 @@ class Pipeline:
 
     def _reflector(self, namespace: str) -> Reflector:
         settings = self._settings
-        cache = settings.old_event_cache // (len(settings.namespaces) or 1)
-        stop = self._reading_stop
-        pulse = self._health.thread(_name(namespace))
-        retry = Retry(namespace=namespace, backoff=Backoff(), stop=stop, metrics=self._metrics)
-        return Reflector(
+        return build_reflector(
             namespace=namespace,
-            lister=Lister(
-                namespace=namespace,
-                get_page=partial(_beating_page, pulse, self._events),
-                retry=retry,
-                stop=stop,
-            ),
-            watch=self._events.watch,
-            retry=retry,
-            capture=Capture(
-                shaper=Shaper(cluster=settings.cluster_name),
-                states=OldStates(cache),
-                metrics=self._metrics,
-            ),
+            source=self._events,
             queue=self._queue,
+            progress=self._keeper,
+            cluster=settings.cluster_name,
+            old_event_cache_bytes=settings.old_event_cache // (len(settings.namespaces) or 1),
             metrics=self._metrics,
-            pulse=pulse,
-            contact=self._health.link(_name(namespace)),
-            stop=stop,
+            health=self._health,
+            stop=self._reading_stop,
             clock=self._clock,
-            begin_list=self._keeper.begin_list,
         )
-
-
-def _name(namespace: str) -> str:
-    return f"events of {namespace}" if namespace else "events"
-
-
-def _beating_page(pulse: Pulse, events: KubeEvents, namespace: str, **query: Any) -> Page:
-    """A page, and a sign of life: many silent requests in a row are no dead thread."""
-    pulse.beat()
-    return events.page(namespace, **query)

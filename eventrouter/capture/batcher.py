@@ -14,8 +14,8 @@ from eventrouter.kube.parsing import Added, Reached, Updated, watch_events
 from eventrouter.kube.schema import Event
 from eventrouter.ops.metrics import Metrics
 
-# How many events the watcher remembers to have called ADDED in a list, in case the list has to start
-# again. It may call an event beyond these UPDATED then, under the same id.
+# How many events the batcher remembers to have called ADDED in a list, for the case that the list
+# has to start again. Then it may call an event beyond these UPDATED, under the same id.
 _MAX_FIRST_SEEN = 20_000
 
 

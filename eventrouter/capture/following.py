@@ -8,9 +8,9 @@ from typing import Protocol
 
 from eventrouter.capture.batcher import Batcher
 from eventrouter.capture.lister import GetPage, Lister
-from eventrouter.capture.outlet import Outlet
+from eventrouter.capture.outlet import Outlet, Progress
 from eventrouter.capture.record import Shaper
-from eventrouter.capture.reflector import Progress, Reflector
+from eventrouter.capture.reflector import Reflector
 from eventrouter.capture.retry import Retry
 from eventrouter.capture.states import OldStates
 from eventrouter.capture.vitals import Vitals
@@ -49,7 +49,7 @@ def build_reflector(
     clock: Clock,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> Reflector:
-    """A reflector for one namespace, "" for the whole cluster. Its `run` is a thread's whole life."""
+    """The reflector of one namespace ("" for the whole cluster), ready to run."""
     vitals = Vitals(
         namespace=namespace,
         thread=health.thread(name_of(namespace)),
@@ -57,9 +57,7 @@ def build_reflector(
         metrics=metrics,
         clock=clock,
     )
-    retry = Retry(
-        namespace=namespace, backoff=Backoff(uniform=uniform), stop=stop, metrics=metrics
-    )
+    retry = Retry(namespace=namespace, backoff=Backoff(uniform=uniform), stop=stop, metrics=metrics)
     return Reflector(
         namespace=namespace,
         lister=Lister(
@@ -79,10 +77,15 @@ def build_reflector(
             states=OldStates(old_event_cache_bytes),
             metrics=metrics,
         ),
-        outlet=Outlet(queue=queue, metrics=metrics, vitals=vitals, stop=stop),
+        outlet=Outlet(
+            namespace=namespace,
+            queue=queue,
+            progress=progress,
+            metrics=metrics,
+            vitals=vitals,
+            stop=stop,
+        ),
         retry=retry,
-        progress=progress,
-        vitals=vitals,
         metrics=metrics,
         stop=stop,
         clock=clock,

@@ -1,4 +1,4 @@
-"""Lists of events, in pages of a bounded size, and the probes for what the API server still holds."""
+"""Lists of events in pages of a bounded size, and probes for what the API server still holds."""
 
 from __future__ import annotations
 
@@ -165,9 +165,9 @@ def next_limit(limit: int, page: Page) -> int:
 
     At most twice as many as before, since the events before need not be like those to come.
     """
-    if not page.count:
+    if not page.events:
         return limit
-    fitting = PAGE_BYTES * page.count // max(page.body_bytes, 1)
+    fitting = PAGE_BYTES * page.events // max(page.body_bytes, 1)
     return max(1, min(fitting, limit * 2, MAX_PAGE_EVENTS))
 
 

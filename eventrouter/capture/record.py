@@ -1,8 +1,8 @@
 """From an Event object, as the API gives it, to the record that is shipped. Pure.
 
-The record is `{"verb", "event", "old_event", "id", "cluster"}` (docs/architecture.md). Each state is
-packed once: the same bytes go into its record, into the cache of old states, and from there into
-the event's next record.
+The record is `{"verb", "event", "old_event", "id", "cluster"}` (docs/architecture.md). Each state
+is packed once: the same bytes go into its record, into the cache of old states, and from there
+into the event's next record.
 """
 
 from __future__ import annotations

@@ -11,30 +11,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from eventrouter.capture.batcher import Batcher, Watched
 from eventrouter.capture.lister import History, Lister
 from eventrouter.capture.outlet import Outlet
 from eventrouter.capture.retry import Retry
-from eventrouter.capture.vitals import Vitals
-from eventrouter.capture.watches import WATCH_SECONDS, Watches
+from eventrouter.capture.watches import Watches
 from eventrouter.clock import Clock, Stop
 from eventrouter.errors import ApiError, BadLine
-from eventrouter.forward.batch import Batch, Position
+from eventrouter.forward.batch import Batch
 from eventrouter.ops.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-# A list that takes longer than this is interrupted as often, for a short watch from
-# where the watch is to begin: the API server compacts that revision after 5 to 10 minutes.
+# The server ends a watch after so many seconds, ±10 %: a link that died is found soon after.
+WATCH_SECONDS = 90.0
+# A list that takes longer is interrupted as often, for a short watch from where the watch is to
+# begin: the API server compacts that revision after at most 10 minutes.
 UPKEEP_SECONDS = 15.0
 UPKEEP_WATCH_SECONDS = 2.0
-
-# Why a list was necessary: the values of a metric's label.
-RELIST_REASONS = ("start", "expired", "unwatchable", "went_back")
-# How a watch ended: the values of a metric's label.
-WATCH_RESULTS = ("closed", "queue_full", "expired", "watch_error", "bad_line")
 
 
 class State(Enum):
@@ -47,27 +43,10 @@ class State(Enum):
 
 
 class Listing(NamedTuple):
-    """A list to come: of exactly this revision or of the newest, and of what in it is to be sent."""
+    """A list that is to come, and what of it is to be sent."""
 
-    at: str | None
-    newer_than: int | None  # None: everything
-
-
-class Progress(Protocol):
-    """What reflectors tell the keeper of the checkpoint beside positions. Thread-safe.
-
-    Each call returns when that is written; `beat` is called now and then while it waits.
-    """
-
-    def begin_list(
-        self, namespace: str, resource_version: str, *, beat: Callable[[], None]
-    ) -> None:
-        """A list of everything begins at this revision."""
-
-    def history_went_back(
-        self, namespace: str, history: int, *, beat: Callable[[], None]
-    ) -> None:
-        """The positions so far are of an undone history. Those to come are of this one."""
+    at: str | None  # exactly this revision; None: the newest
+    newer_than: int | None  # only later states; None: all
 
 
 class Reflector:
@@ -87,8 +66,6 @@ class Reflector:
         batcher: Batcher,
         outlet: Outlet,
         retry: Retry,
-        progress: Progress,
-        vitals: Vitals,
         metrics: Metrics,
         stop: Stop,
         clock: Clock,
@@ -99,8 +76,6 @@ class Reflector:
         self._batcher = batcher
         self._outlet = outlet
         self._retry = retry
-        self._progress = progress
-        self._vitals = vitals
         self._metrics = metrics
         self._stop = stop
         self._clock = clock
@@ -108,8 +83,6 @@ class Reflector:
         self._list_at: str | None = None
         self._watch_from: str | None = None
         self._bad_line_at: str | None = None
-        self._history = 0
-        self.position: str | None = None
         self.state = State.STARTING
         # For each state what to do, which gives the next state, and the next state if that fails.
         self._transitions: dict[State, tuple[Callable[[], State], State]] = {
@@ -119,16 +92,21 @@ class Reflector:
             State.RESUMING: (self._find_place, State.RESUMING),
         }
 
+    @property
+    def position(self) -> str | None:
+        """The resourceVersion up to which everything is in the queue or further."""
+        return self._outlet.position
+
     def run(self, resume_at: str | None, *, list_at: str | None = None) -> None:
         """Follow from `resume_at`, or from a list of everything, until stopped.
 
         That list is of the revision `list_at`, or of the oldest after it that the API server still
         holds; without one, of the newest.
         """
-        self.position, self._list_at = resume_at, list_at
+        self._outlet.position, self._list_at = resume_at, list_at
         while not self._stop.is_set():
             self._step()
-        self._vitals.end()
+        self._outlet.end()
 
     def _step(self) -> None:
         """Do what the state says, and move to the next one."""
@@ -152,17 +130,18 @@ class Reflector:
             return self._plan("start", Listing(at=nearest, newer_than=None))
         if history is History.COMPACTED:
             self._warn(
+                begin,
                 "The API server has compacted the changes right after the position:"
                 " listing at the oldest revision that it holds",
                 resumed_at=nearest,
             )
             return self._plan("expired", Listing(at=nearest, newer_than=int(begin)))
         if self._watches.are_hopeless:
-            self._watches.begin_anew()
             self._warn(
+                begin,
                 "For minutes every watch from the position has ended at once, though the API server"
                 " still holds it: listing at the newest revision. Changes in between that were"
-                " replaced since are lost"
+                " replaced since are lost",
             )
             return self._plan("unwatchable", Listing(at=None, newer_than=int(begin)))
         if self.state is State.STARTING and self._batcher.keeps_states:
@@ -173,23 +152,21 @@ class Reflector:
 
     def _plan(self, reason: str, listing: Listing) -> State:
         self._metrics.relists.labels(reason).inc()
+        self._watches.begin_anew()
         self._listing = listing
         return State.LISTING
 
     def _leave_history(self, position: str, oldest: str) -> None:
         """Forget all positions and states: the API server has never been there."""
         self._warn(
+            position,
             "The API server's history went back, to before the position:"
             " listing everything at the oldest revision that it holds",
-            position=position,
             resumed_at=oldest,
         )
-        self._history += 1
-        self._progress.history_went_back(
-            self._namespace, self._history, beat=self._vitals.turned
-        )
+        self._outlet.begin_history()
         self._batcher.forget()
-        self.position, self._list_at = None, oldest
+        self._list_at = oldest
 
     def _list(self) -> State:
         """Send what a list shows, then move the position to where the watch is to begin.
@@ -207,9 +184,7 @@ class Reflector:
                 self._watch_from = page.resource_version
                 if newer_than is None:
                     self._list_at = page.resource_version
-                    self._progress.begin_list(
-                        self._namespace, page.resource_version, beat=self._vitals.turned
-                    )
+                    self._outlet.begin_list(page.resource_version)
             known_up_to = _known_up_to(page.resource_version, self._watch_from)
             for batch in self._batcher.from_list(
                 page.items, newer_than=newer_than, known_up_to=known_up_to
@@ -223,20 +198,12 @@ class Reflector:
         if self._watch_from is None or self._stop.is_set():
             return State.STARTING
         self._batcher.end_list()
-        self._complete_list(self._watch_from)
-        return State.WATCHING
-
-    def _complete_list(self, position: str) -> None:
-        if position == self.position:
-            return
-        batch = Batch()
-        batch.positions[self._namespace] = Position(position, self._history)
-        if self._outlet.put(batch):
-            self.position = position
+        if self._outlet.put(Batch(), reached=self._watch_from):
             log.info(
                 "Listed the events",
-                extra={"namespace": self._namespace, "resource_version": position},
+                extra={"namespace": self._namespace, "resource_version": self._watch_from},
             )
+        return State.WATCHING
 
     def _keep_up(self) -> None:
         """While a list takes long, see to it that the watch can still begin where it is to.
@@ -265,11 +232,10 @@ class Reflector:
                 watched = self._batcher.from_watch(
                     lines, skip_bad=self._bad_line_at == self._watch_from
                 )
-                if not self._send(watched, self._outlet.offer):
+                if not self._outlet.offer(watched.batch, reached=self._position_of(watched)):
                     overdue = watched
                     break
-                if watched.reached:
-                    self._watches.progressed()
+                self._move_to(watched.reached)
                 if watched.end is not None:
                     self._note_end(watched.end)
                     raise watched.end
@@ -278,18 +244,14 @@ class Reflector:
         if overdue is not None and not self._stop.is_set():
             self._wait_for_room(overdue)
 
-    def _send(self, watched: Watched, queue: Callable[[Batch], bool]) -> bool:
-        """Queue a batch; if that worked, move to where it gets. In a list the position stays."""
-        is_listing = self.state is State.LISTING
-        if watched.reached and not is_listing:
-            position = Position(watched.reached, self._history)
-            watched.batch.positions[self._namespace] = position
-        if not queue(watched.batch):
-            return False
-        if watched.reached:
-            self._watch_from = watched.reached
-            self.position = self.position if is_listing else watched.reached
-        return True
+    def _position_of(self, watched: Watched) -> str:
+        """What position these lines complete: none before the list is complete."""
+        return "" if self.state is State.LISTING else watched.reached
+
+    def _move_to(self, reached: str) -> None:
+        if reached:
+            self._watch_from = reached
+            self._watches.progressed()
 
     def _wait_for_room(self, overdue: Watched) -> None:
         """Queue what was in hand when the watch was closed, and let the queue run half empty."""
@@ -298,7 +260,8 @@ class Reflector:
             "The queue stays full: closing the watch until the sidecar takes events again",
             extra={"namespace": self._namespace},
         )
-        self._send(overdue, self._outlet.put)
+        if self._outlet.put(overdue.batch, reached=self._position_of(overdue)):
+            self._watch_from = overdue.reached or self._watch_from
         self._outlet.wait_for_room()
 
     def _note_end(self, end: ApiError) -> None:
@@ -308,11 +271,9 @@ class Reflector:
             # bad then is so at its source, and is skipped so that it holds up nothing.
             self._bad_line_at = self._watch_from
 
-    def _warn(self, message: str, **extra: str) -> None:
-        log.warning(
-            message,
-            extra={"namespace": self._namespace, "resource_version": self.position, **extra},
-        )
+    def _warn(self, position: str, message: str, **extra: str) -> None:
+        fields = {"namespace": self._namespace, "resource_version": position} | extra
+        log.warning(message, extra=fields)
 
 
 def _known_up_to(page_revision: str, watch_from: str) -> int | None:

@@ -20,9 +20,9 @@ class Vitals:
         self._namespace = namespace
         self._thread = thread
         self._link = link
-        self._last_answer = metrics.events_contact
+        self._last_answers = metrics.events_contact
         self._clock = clock
-        self._set_last_answer()
+        self._note_answer()
 
     def turned(self) -> None:
         """The thread goes on."""
@@ -31,7 +31,7 @@ class Vitals:
     def answered(self) -> None:
         """The API server answered a list or a watch of events as it should."""
         self._link.beat()
-        self._set_last_answer()
+        self._note_answer()
 
     def idled(self) -> None:
         """The thread goes on, and asks the API server nothing: the queue is full."""
@@ -40,7 +40,8 @@ class Vitals:
 
     def end(self) -> None:
         """The reflector has stopped: its silence means nothing any more."""
-        self._last_answer.remove(self._namespace)
+        self._last_answers.remove(self._namespace)
 
-    def _set_last_answer(self) -> None:
-        self._last_answer.labels(self._namespace).set(self._clock.time())
+    def _note_answer(self) -> None:
+        last_answers = self._last_answers
+        last_answers.labels(self._namespace).set(self._clock.time())

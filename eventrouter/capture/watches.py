@@ -13,8 +13,6 @@ from eventrouter.clock import Clock
 from eventrouter.errors import ApiError
 from eventrouter.ops.metrics import Metrics
 
-# The server ends a watch after so many seconds, ±10 %: a link that died is found soon after.
-WATCH_SECONDS = 90
 # A watch that ends within so many seconds without an event is no success, though it began with 200.
 TOO_SHORT_SECONDS = 1.0
 # One that lasts this long, or brings an event, is a success: the next back-off starts small.
@@ -22,6 +20,8 @@ GOOD_WHILE_SECONDS = 30.0
 # No watch got anywhere for so long: the position is given up, whatever the probe says
 # (kubernetes#104171).
 GIVE_UP_SECONDS = 180.0
+# After so many in a row it is no good answer any more that the API server begins another one.
+_DOUBTFUL_WATCHES = 3
 # The reasons for which the position may be to blame that a watch got nowhere.
 _FRUITLESS = {"empty_watch", "expired", "watch_error"}
 
@@ -57,12 +57,11 @@ class Watches:
         self._uniform = uniform
         self._has_progressed = False
         self._is_over = False
-        self._fruitless_since: float | None = None
+        self._fruitless = 0  # so many watches in a row got nowhere
+        self._fruitless_since = 0.0
 
     @contextmanager
-    def open(
-        self, resource_version: str, *, seconds: float = WATCH_SECONDS
-    ) -> Iterator[Iterator[list[bytes]]]:
+    def open(self, resource_version: str, *, seconds: float) -> Iterator[Iterator[list[bytes]]]:
         """The lines of a watch, which the server ends after about so many seconds.
 
         The caller says `progressed` when they bring it further. Raises ApiError at every end but
@@ -77,8 +76,9 @@ class Watches:
                 resource_version=resource_version,
                 timeout_seconds=round(seconds * self._uniform(0.9, 1.1)),
             ) as stream:
-                self._retry.succeeded()
-                if self._fruitless_since is None:
+                if not self._fruitless:
+                    self._retry.succeeded()
+                if self._fruitless < _DOUBTFUL_WATCHES:
                     self._vitals.answered()
                 yield self._until_its_end(stream)
             if self._is_over:
@@ -87,6 +87,7 @@ class Watches:
                     raise ApiError(
                         "the watch ended at once, without an event", reason="empty_watch"
                     )
+                self._retry.succeeded()
                 self._vitals.answered()
         except ApiError as error:
             reason = error.reason
@@ -97,17 +98,19 @@ class Watches:
     def progressed(self) -> None:
         """The watch that is open has brought something."""
         self._has_progressed = True
+        self._retry.succeeded()
         self._vitals.answered()
 
     @property
     def are_hopeless(self) -> bool:
         """Whether the position is to be given up: for minutes every watch has ended at once."""
-        since = self._fruitless_since
-        return since is not None and self._seconds_since(since) >= GIVE_UP_SECONDS
+        return bool(self._fruitless) and (
+            self._seconds_since(self._fruitless_since) >= GIVE_UP_SECONDS
+        )
 
     def begin_anew(self) -> None:
         """The next watch begins at another position, of which nothing bad is known."""
-        self._fruitless_since = None
+        self._fruitless = 0
 
     def _until_its_end(self, stream: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
         yield from stream
@@ -118,9 +121,11 @@ class Watches:
         if self._has_progressed or lasted_seconds >= GOOD_WHILE_SECONDS:
             self._retry.reset()
         if self._has_progressed or lasted_seconds >= TOO_SHORT_SECONDS:
-            self._fruitless_since = None
-        elif reason in _FRUITLESS and self._fruitless_since is None:
-            self._fruitless_since = self._clock.monotonic()
+            self._fruitless = 0
+        elif reason in _FRUITLESS:
+            if not self._fruitless:
+                self._fruitless_since = self._clock.monotonic()
+            self._fruitless += 1
 
     def _seconds_since(self, then: float) -> float:
         return self._clock.monotonic() - then

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from eventrouter.checkpoint.buffer import Buffer
@@ -72,7 +73,14 @@ class Keeper:
             self._delivered = dict(checkpoint.delivered)
             self._acked = dict(checkpoint.acked if same_buffer else checkpoint.delivered)
 
-    def begin_list(self, namespace: str, resource_version: str) -> None:
+    def history_went_back(
+        self, namespace: str, history: int, *, beat: Callable[[], None] = lambda: None
+    ) -> None:
+        """To be done."""
+
+    def begin_list(
+        self, namespace: str, resource_version: str, *, beat: Callable[[], None] = lambda: None
+    ) -> None:
         """A first list begins at this revision. Written at once, before any of it is sent.
 
         Whatever happens before the first delivery, the next start begins there again, and sees

@@ -24,7 +24,7 @@ _WATCH_GRACE_SECONDS = 15.0
 # Some fifty events, so that the work done once for all that arrived together costs next to nothing.
 _COALESCED_BYTES = 64 * 1024
 # How long to wait for more: a thread that wakes for each single event costs several times as much.
-# Little beside the batch's age limit (forward/queue.py).
+# Little beside the batch's age limit (forward/pacing.py).
 _PAUSE_SECONDS = 0.01
 
 
@@ -130,16 +130,22 @@ def lines_of(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
     rest: list[bytes] = []
     size = 0
     for piece in pieces:
-        rest.append(piece)
-        if b"\n" not in piece:
+        end = piece.find(b"\n") + 1
+        if not end:
+            rest.append(piece)
             size += len(piece)
             if size > MAX_EVENT_BYTES:
                 raise ApiError("the watch sent a line without end", reason="bad_line")
             continue
-        lines = BytesIO(b"".join(rest)).readlines()  # by memchr; split() looks at each byte
-        tail = b"" if lines[-1].endswith(b"\n") else lines.pop()
+        # A line may have megabytes, so it is copied but once and kept no longer than need be.
+        rest.append(piece[:end])
+        lines = [b"".join(rest)]
+        rest.clear()
+        lines += BytesIO(piece[end:]).readlines()  # by memchr; split() looks at each byte
+        if not lines[-1].endswith(b"\n"):
+            rest.append(lines.pop())
+        size = sum(map(len, rest))
         yield lines
-        rest, size = [tail], len(tail)
 
 
 def coalesced(

@@ -20,8 +20,8 @@ from eventrouter.kube.status import line_error
 _REFUSED = (MsgspecError, UnicodeDecodeError, RecursionError)
 
 _DELETED = b'{"type":"DELETED"'
-# metadata is an object's first field with text of the writer's choice in it, and its resourceVersion
-# comes before that text (apimachinery meta/v1 ObjectMeta): the first match is the object's own.
+# An object's metadata comes first, and its resourceVersion comes before any text that the event's
+# writer chose (apimachinery meta/v1 ObjectMeta): so the first match in a line is the object's own.
 _RESOURCE_VERSION = re.compile(rb'"resourceVersion":"([0-9]{1,100})"')
 
 
@@ -48,7 +48,7 @@ WatchItem = Added | Updated | Reached | ApiError
 
 
 class Page(NamedTuple):
-    """One page of a list: `count` events in `body_bytes` of JSON.
+    """One page of a list: `events` events in `body_bytes` of JSON.
 
     Its events are read one by one as they are taken, which may raise BadLine: all of them at once
     are more objects than a processor's cache holds.
@@ -57,7 +57,7 @@ class Page(NamedTuple):
     items: Iterable[Event]
     resource_version: str
     continue_token: str | None
-    count: int = 0
+    events: int = 0
     body_bytes: int = 0
 
 
@@ -93,13 +93,14 @@ def watch_events(lines: Iterable[bytes]) -> Iterator[WatchItem]:
             last_deleted = line
             continue
         try:
-            item: WatchItem | None = _change(line)
+            item: WatchItem = _change(line)
         except _REFUSED:
-            item = _other_item(line)
-            if item is None:
+            other = _other_item(line)
+            if other is None:
                 continue
-            if last_deleted and isinstance(item, ApiError):
+            if isinstance(other, ApiError):
                 yield from _reached(last_deleted)
+            item = other
         last_deleted = b""
         yield item
     yield from _reached(last_deleted)

@@ -1,4 +1,4 @@
-"""The types of core/v1 Event. An object that fits them is packed without a look at each value. Pure.
+"""The types of core/v1 Event: what fits them is packed without a look at each value. Pure.
 
 The fields are those of k8s.io/api core/v1 Event and apimachinery meta/v1 ObjectMeta, in their
 order. An object with any other field, or with another type in one of them, becomes an UntypedEvent:
@@ -15,8 +15,8 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType, convert, defstruct
 from msgspec.structs import fields
 
-# No event is larger in JSON. etcd takes 1.5 MiB of it, and a character of one byte may take six: the
-# API server writes "<" as "\u003c".
+# No event is larger in JSON. etcd takes 1.5 MiB, and a character of one byte there may take six in
+# JSON: the API server writes "<" as "\u003c".
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 
 # What Fluent Bit takes in a document id: no control characters, quotes or backslashes

@@ -1,13 +1,13 @@
-"""The Status object: how the API server refuses, in an HTTP answer or in a watch's ERROR line. Pure.
+"""The Status object, with which the API server refuses: an HTTP answer's, an ERROR line's. Pure.
 
-apimachinery meta/v1 Status. Nothing in it is relied on: a proxy may answer in the server's place.
+It is apimachinery's meta/v1 Status, but a proxy may have written it: any field may be of any type.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from eventrouter.errors import ApiError, ResourceExpired, ResourceVersionTooLarge
+from eventrouter.errors import ApiError, ApiReason, ResourceExpired, ResourceVersionTooLarge
 
 # A server may ask for any wait; the watcher does not obey a longer one.
 _MAX_RETRY_AFTER_SECONDS = 60.0
@@ -16,7 +16,7 @@ _MAX_RETRY_AFTER_SECONDS = 60.0
 class _Meaning(NamedTuple):
     """The `reason` of the ApiError, and what the operator may do about it."""
 
-    reason: str
+    reason: ApiReason
     hint: str = ""
 
 

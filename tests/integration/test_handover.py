@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from eventrouter.clock import Backoff, SystemClock
 from eventrouter.forward import connection, sender
 from eventrouter.forward.batch import Batch, Position
-from eventrouter.forward.connection import Address, Link
+from eventrouter.forward.connection import Address, Connection
 from eventrouter.forward.queue import Queue
 from eventrouter.forward.sender import Sender
 from eventrouter.ops.health import Health
@@ -33,7 +33,7 @@ class Handover:
     """A sender in its thread, and what it says has been acknowledged."""
 
     def __init__(self, url: str, *, queue: Queue | None = None) -> None:
-        self.queue = queue or Queue(linger=0.0)
+        self.queue = queue or Queue(linger_seconds=lambda: 0.0)
         self.metrics = Metrics()
         self.acked: list[int] = []
         self._written = 0
@@ -62,7 +62,7 @@ class Handover:
                 entry = [_TIME, {"id": str(self._written), "text": text}]
                 batch.add(KINDS[self._written % 3], msgpack.packb(entry))
             batch.positions[""] = Position(str(self._written))
-            assert self.queue.put(batch, patience=10)
+            assert self.queue.put(batch, patience_seconds=10)
 
     @property
     def written(self) -> set[str]:
@@ -100,7 +100,7 @@ def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _patience(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(connection, "ACK_SECONDS", seconds)
-    defaults = Link.await_ack.__kwdefaults__
+    defaults = Connection.await_ack.__kwdefaults__
     if defaults and "seconds" in defaults:
         monkeypatch.setitem(defaults, "seconds", seconds)
 
@@ -266,7 +266,7 @@ def test_positions_without_records_wait_for_what_was_sent_before(receiver: Recei
         receiver.wait_for_records(6)
         batch = Batch()
         batch.positions[""] = Position("77")
-        handover.queue.put(batch, patience=1)
+        handover.queue.put(batch, patience_seconds=1)
         eventually(lambda: handover.queue.records == 0)
         assert handover.acked == []
         receiver.faults.release_acks()

@@ -35,7 +35,7 @@ def fill(batch: Batch, content: list[tuple[str, int, int]]) -> dict[str, list[by
 
 def framed(batch: Batch) -> dict[str, list[bytes]]:
     result: dict[str, list[bytes]] = defaultdict(list)
-    for kind, entries in batch.frames():
+    for kind, entries in batch.chunks():
         result[kind] += entries
     return result
 
@@ -54,8 +54,8 @@ def test_the_frames_hold_every_entry_once_and_in_order_by_tag(
 
     assert framed(batch) == added
     assert batch.records == sum(map(len, added.values()))
-    assert batch.size == sum(len(entry) for entries in added.values() for entry in entries)
-    assert batch.kinds() == {kind: len(entries) for kind, entries in added.items()}
+    assert batch.size_bytes == sum(len(entry) for entries in added.values() for entry in entries)
+    assert batch.counts() == {kind: len(entries) for kind, entries in added.items()}
 
 
 @given(runs)
@@ -65,7 +65,7 @@ def test_no_frame_is_over_the_limits_but_a_single_entry(
     batch = Batch()
     fill(batch, content)
 
-    for _, entries in batch.frames():
+    for _, entries in batch.chunks():
         assert 1 <= len(entries) <= MAX_RECORDS
         assert len(entries) == 1 or sum(map(len, entries)) <= MAX_BYTES
 
@@ -79,7 +79,7 @@ def test_no_two_frames_could_have_been_one(content: list[tuple[str, int, int]]) 
     fill(batch, content)
 
     last: dict[str, list[bytes]] = {}
-    for kind, entries in batch.frames():
+    for kind, entries in batch.chunks():
         before = last.get(kind)
         if before is not None:
             is_full = len(before) == MAX_RECORDS
@@ -102,8 +102,8 @@ def test_merged_batches_are_as_if_all_had_been_added_to_one(
 
     assert framed(left) == expected
     assert left.records == sum(map(len, expected.values()))
-    assert left.size == sum(len(entry) for entries in expected.values() for entry in entries)
-    assert left.kinds() == {kind: len(entries) for kind, entries in expected.items()}
+    assert left.size_bytes == sum(len(entry) for entries in expected.values() for entry in entries)
+    assert left.counts() == {kind: len(entries) for kind, entries in expected.items()}
     assert left.positions == {"": Position("2"), "shop": Position("5"), "bank": Position("9")}
 
 
@@ -124,7 +124,7 @@ def test_it_takes_another_as_long_as_both_are_within_the_limits(
     takes = left.takes(right)
     left.merge(right)
 
-    within = left.records <= MAX_RECORDS and left.size <= MAX_BYTES
+    within = left.records <= MAX_RECORDS and left.size_bytes <= MAX_BYTES
     assert takes == (within or left.records == right.records)
 
 
@@ -155,7 +155,7 @@ def test_a_position_alone_makes_it_worth_sending() -> None:
     batch.positions[""] = Position("7")
 
     assert not batch.is_empty
-    assert list(batch.frames()) == []
+    assert list(batch.chunks()) == []
 
 
 def test_a_record_alone_makes_it_worth_sending() -> None:
