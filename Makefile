@@ -16,7 +16,7 @@ unexport KUBECONFIG
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv run test lint type format e2e drills bench bench-real lock clean
+.PHONY: help venv run recording test lint type format e2e drills bench bench-real lock clean
 MAKEFLAGS += --no-print-directory
 
 help:  ## this list
@@ -56,6 +56,7 @@ ifeq ($(origin KUBECONFIG),command line)
 run: export DEMO_KUBECONFIG := $(KUBECONFIG)
 endif
 run: export DEMO_ELASTICSEARCH := $(ELASTICSEARCH)
+run: export DEMO_FORMAT := $(FORMAT)
 
 # On a terminal, Ctrl-C goes to every process of the foreground group: make too, which then ends
 # with an error although the demo stopped cleanly. So the demo gets a foreground group of its own.
@@ -87,7 +88,7 @@ sys.exit(code if code >= 0 else 128 - code)
 endef
 export FOREGROUND
 
-run: $(VENV)/.run  ## play a small cluster; KUBECONFIG=... follows a real one, ELASTICSEARCH=URL
+run: $(VENV)/.run  ## play a small cluster; KUBECONFIG=..., ELASTICSEARCH=URL, FORMAT=json
 	@set -- $(BIN)/eventrouter demo; \
 	if [ -n "$$DEMO_KUBECONFIG" ]; then \
 	    case "$$DEMO_KUBECONFIG" in "~/"*) DEMO_KUBECONFIG="$$HOME/$${DEMO_KUBECONFIG#"~/"}";; esac; \
@@ -96,7 +97,13 @@ run: $(VENV)/.run  ## play a small cluster; KUBECONFIG=... follows a real one, E
 	if [ -n "$$DEMO_ELASTICSEARCH" ]; then \
 	    set -- "$$@" --elasticsearch "$$DEMO_ELASTICSEARCH"; \
 	fi; \
+	if [ -n "$$DEMO_FORMAT" ]; then \
+	    set -- "$$@" --format "$$DEMO_FORMAT"; \
+	fi; \
 	exec $(BIN)/python -c "$$FOREGROUND" "$$@" $(ARGS)
+
+recording: $(VENV)/.dev  ## record `make run` anew, as the picture in the README
+	@$(BIN)/python -m docs.pictures.record
 
 test: $(VENV)/.dev  ## set up and run the fast suite; ARGS="-k sender" and the like
 	@$(BIN)/python -m pytest -m "not e2e" $(ARGS)

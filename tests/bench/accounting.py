@@ -67,7 +67,11 @@ def compile_bytecode() -> None:
     """Have the bytecode of all that is imported, as the image has it: without, a start takes twice
     the CPU and 5 MiB more.
     """
-    for imports in ("eventrouter.app", "kubernetes.client.api.core_v1_api, kubernetes.watch"):
+    for imports in (
+        "eventrouter.app",
+        "eventrouter.kube.credentials_loader",
+        "kubernetes.client.api.core_v1_api, kubernetes.watch",
+    ):
         subprocess.run(
             [sys.executable, "-c", f"import {imports}"],
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(ROOT)},

@@ -1,4 +1,4 @@
-"""What every real program of the rig has in common: start, wait until it serves, stop, kill."""
+"""What every real program has in common: start, wait until it serves, stop, kill."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Self
 
 
 class ProgramError(Exception):
-    """A program did not do what the rig needs; the message ends with the tail of its log."""
+    """A program did not do what a test needs; the message ends with the tail of its log."""
 
 
 class Program(ABC):
