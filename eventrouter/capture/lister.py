@@ -17,10 +17,12 @@ from eventrouter.kube.schema import MAX_EVENT_BYTES
 # charges by the page's size), and more than 250 ordinary events in one save nothing.
 FIRST_PAGE_EVENTS = 25
 MAX_PAGE_EVENTS = 250
-# What a page should come to by the size of the events before it, and what it may come to: a larger
-# one is dropped and asked for with a lower limit. A page of one event may have any size.
+# What a page should come to, by the size of the events before it, and what it may come to. A larger
+# one is dropped and asked for again with a lower limit, unless it is of a single event.
 PAGE_BYTES = 1024 * 1024
 MAX_PAGE_BYTES = 4 * 1024 * 1024
+# More of the answer to a probe is not read.
+_PROBE_BYTES = 64 * 1024
 _TRIES = 5
 # Before any revision that has an event in it: the oldest one that is held is the nearest to it.
 OLDEST = "1"
@@ -107,8 +109,14 @@ class Lister:
         self._vitals.turned()
         try:
             self._get_page(
-                self._namespace, limit=1, resource_version=resource_version, selected=False
+                self._namespace,
+                limit=1,
+                resource_version=resource_version,
+                selected=False,
+                max_bytes=_PROBE_BYTES,
             )
+        except PageTooLarge:  # an answer all the same, of which only the status is wanted
+            return History.HELD
         except ResourceExpired:
             return History.COMPACTED
         except ResourceVersionTooLarge:

@@ -233,6 +233,7 @@ def test_stop_ends_the_tries() -> None:
         (page("a"), History.HELD),
         (ResourceExpired("compacted"), History.COMPACTED),
         (ResourceVersionTooLarge("too large"), History.WENT_BACK),
+        (PageTooLarge("a large event"), History.HELD),
     ],
 )
 def test_a_probe_tells_what_is_left_of_the_history(
