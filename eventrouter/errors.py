@@ -49,11 +49,11 @@ class ApiError(EventrouterError):
         self.retry_after = retry_after
 
 
-class Expired(ApiError):
+class ResourceExpired(ApiError):
     """The API server has compacted the revision that was asked for (410).
 
-    `continue_token` is what a list may go on with, at a newer revision, after its own token
-    expired; None where the server offered none.
+    `continue_token` is the server's offer to continue a list at a newer revision after the list's
+    own token expired; None if the server offered none.
     """
 
     def __init__(self, message: str, *, continue_token: str | None = None) -> None:
@@ -61,19 +61,26 @@ class Expired(ApiError):
         self.continue_token = continue_token
 
 
-class AheadOfServer(ApiError):
+class ResourceVersionTooLarge(ApiError):
     """The revision that was asked for is newer than the API server's own.
 
-    A 504 with the cause ResourceVersionTooLarge. Its history went back: etcd was restored, or this
-    is another cluster.
+    A 504 with this cause. The server's history went back: etcd was restored, or this is another
+    cluster.
     """
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="ahead_of_server", status=504)
 
 
+class PageTooLarge(ApiError):
+    """A page of a list has more bytes than the caller wants to hold: ask for fewer events."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="page_too_large")
+
+
 class BadLine(ApiError):
-    """A line of a watch that is no watch event: cut or damaged on its way."""
+    """Bytes that cannot be read, such as a line of a watch that was cut or damaged on its way."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="bad_line")

@@ -10,20 +10,15 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from eventrouter.capture.batcher import Capture
-from eventrouter.capture.lister import Lister
-from eventrouter.capture.record import Shaper
+from eventrouter.capture.following import build_reflector, name_of
 from eventrouter.capture.reflector import Reflector
-from eventrouter.capture.retry import Retry
-from eventrouter.capture.states import OldStates
 from eventrouter.checkpoint.backlog import Backlog
 from eventrouter.checkpoint.buffer import Buffer
 from eventrouter.checkpoint.contents import Checkpoint, resume
 from eventrouter.checkpoint.keeper import Keeper
 from eventrouter.checkpoint.stores import CheckpointStore
-from eventrouter.clock import Backoff, Clock
+from eventrouter.clock import Clock
 from eventrouter.config import Config
 from eventrouter.forward import pacing
 from eventrouter.forward.connection import Address
@@ -31,8 +26,7 @@ from eventrouter.forward.queue import Queue
 from eventrouter.forward.sender import Sender
 from eventrouter.kube.api import KubeApi
 from eventrouter.kube.events import KubeEvents
-from eventrouter.kube.parsing import Page
-from eventrouter.ops.health import Health, Pulse
+from eventrouter.ops.health import Health
 from eventrouter.ops.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -155,7 +149,7 @@ class Pipeline:
             )
             reflector = self._reflector(namespace)
             run = partial(reflector.run, start.resume_at, list_at=start.list_at)
-            self._threads.append(self._spawn(_name(namespace), run))
+            self._threads.append(self._spawn(name_of(namespace), run))
 
     def stop(self) -> None:
         """Stop reading, send what is queued, let the buffer run empty, write the checkpoint.
@@ -206,41 +200,15 @@ class Pipeline:
 
     def _reflector(self, namespace: str) -> Reflector:
         settings = self._settings
-        cache = settings.old_event_cache // (len(settings.namespaces) or 1)
-        stop = self._reading_stop
-        pulse = self._health.thread(_name(namespace))
-        retry = Retry(namespace=namespace, backoff=Backoff(), stop=stop, metrics=self._metrics)
-        return Reflector(
+        return build_reflector(
             namespace=namespace,
-            lister=Lister(
-                namespace=namespace,
-                get_page=partial(_beating_page, pulse, self._events),
-                retry=retry,
-                stop=stop,
-            ),
-            watch=self._events.watch,
-            retry=retry,
-            capture=Capture(
-                shaper=Shaper(cluster=settings.cluster_name),
-                states=OldStates(cache),
-                metrics=self._metrics,
-            ),
+            source=self._events,
             queue=self._queue,
+            progress=self._keeper,
+            cluster=settings.cluster_name,
+            old_event_cache_bytes=settings.old_event_cache // (len(settings.namespaces) or 1),
             metrics=self._metrics,
-            pulse=pulse,
-            contact=self._health.link(_name(namespace)),
-            stop=stop,
+            health=self._health,
+            stop=self._reading_stop,
             clock=self._clock,
-            begin_list=partial(self._keeper.begin_list, beat=pulse.beat),
-            history_went_back=partial(self._keeper.history_went_back, beat=pulse.beat),
         )
-
-
-def _name(namespace: str) -> str:
-    return f"events of {namespace}" if namespace else "events"
-
-
-def _beating_page(pulse: Pulse, events: KubeEvents, namespace: str, **query: Any) -> Page:
-    """A page, and a sign of life: many silent requests in a row are no dead thread."""
-    pulse.beat()
-    return events.page(namespace, **query)

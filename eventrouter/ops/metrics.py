@@ -110,7 +110,14 @@ class Metrics:
             for error_type in error_types:
                 self.errors.labels(stage, error_type)
         self.last_contact = self._gauge(
-            "eventrouter_api_contact_timestamp_seconds", "When the API server last answered."
+            "eventrouter_api_contact_timestamp_seconds",
+            "When the API server last answered any request as it should.",
+        )
+        self.events_contact = self._gauge(
+            "eventrouter_events_contact_timestamp_seconds",
+            "When the API server last answered a list or a watch of this namespace's events as it"
+            " should, or when the watcher began to follow them.",
+            "namespace",
         )
         self.lease_contact = self._gauge(
             "eventrouter_lease_contact_timestamp_seconds",

@@ -142,7 +142,7 @@ def send(sidecar, *, first: int = 0) -> list[Entry]:
             read(make_event({"resourceVersion": str(number)}, **fields)), "ADDED", None
         )
         time, record = unpack(shaped.entry)
-        tag = f"kube.events.{shaped.kind}"
+        tag = f"kube.events.{shaped.tag_suffix}"
         frames[tag].append(shaped.entry)
         seconds, nanoseconds = int.from_bytes(time.data[:4]), int.from_bytes(time.data[4:])
         entries.append(Entry(record["id"], tag, seconds * 10**9 + nanoseconds, record))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prometheus_client import Counter
 
-from eventrouter.capture.record import KINDS
+from eventrouter.capture.record import TAG_SUFFIXES
 from eventrouter.ops.metrics import TYPES, Metrics
 
 PACKAGE = Path(__file__).parents[2] / "eventrouter"
@@ -62,4 +62,4 @@ def test_every_label_value_in_the_code_is_known_from_the_start() -> None:
 
 
 def test_the_types_of_metrics_are_the_last_parts_of_tags() -> None:
-    assert TYPES == KINDS
+    assert TYPES == TAG_SUFFIXES

@@ -41,6 +41,7 @@ PURE = {
     "forward.protocol",
     "kube.parsing",
     "kube.schema",
+    "kube.status",
 }
 # What a pure module may import from elsewhere: bytes, numbers and texts.
 HARMLESS = {

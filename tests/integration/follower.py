@@ -9,13 +9,8 @@ from typing import Any
 
 import msgpack
 
-from eventrouter.capture.batcher import Capture
-from eventrouter.capture.lister import Lister
-from eventrouter.capture.record import Shaper
-from eventrouter.capture.reflector import Reflector
-from eventrouter.capture.retry import Retry
-from eventrouter.capture.states import OldStates
-from eventrouter.clock import Backoff, SystemClock
+from eventrouter.capture.following import build_reflector
+from eventrouter.clock import SystemClock
 from eventrouter.forward.batch import Batch, Positions
 from eventrouter.forward.queue import Queue
 from eventrouter.kube.api import KubeApi
@@ -36,7 +31,7 @@ class Follower:
     """A reflector, from the API server to the far end of the queue.
 
     `records` is what came out, decoded, in order within each kind; `position` is what a checkpoint
-    taken now would hold.
+    taken now would hold; `lists_begun` and `histories` are what it would be told beside positions.
     """
 
     def __init__(
@@ -49,11 +44,14 @@ class Follower:
         resume_at: str | None = None,
         cache_bytes: int = CACHE_BYTES,
         queue: Queue | None = None,
+        list_at: str | None = None,
     ) -> None:
         self.records: list[Json] = []
         self.kinds: list[str] = []
         self.positions: Positions = {}
         self.all_positions: list[str] = []
+        self.lists_begun: list[str] = []
+        self.histories: list[int] = []
         self.metrics = Metrics()
         self.queue = queue or Queue(linger_seconds=lambda: 0.0)
         self.stop = FastStop()
@@ -61,6 +59,7 @@ class Follower:
         self.health = Health(SystemClock())
         self._namespace = namespace
         self._resume_at = resume_at
+        self._list_at = list_at
         self._taking = threading.Event()
         self._taking.set()
         if not kubeconfig.exists():
@@ -70,24 +69,15 @@ class Follower:
             field_selector=field_selector,
             metrics=self.metrics,
         )
-        retry = Retry(
+        self.reflector = build_reflector(
             namespace=namespace,
-            backoff=Backoff(uniform=middle),
-            stop=self.stop,
-            metrics=self.metrics,
-        )
-        self.reflector = Reflector(
-            namespace=namespace,
-            lister=Lister(
-                namespace=namespace, get_page=self._events.page, retry=retry, stop=self.stop
-            ),
-            watch=self._events.watch,
-            retry=retry,
-            capture=Capture(shaper=Shaper(), states=OldStates(cache_bytes), metrics=self.metrics),
+            source=self._events,
             queue=self.queue,
+            progress=self,
+            cluster=None,
+            old_event_cache_bytes=cache_bytes,
             metrics=self.metrics,
-            pulse=self.health.thread("events"),
-            contact=self.health.link("events"),
+            health=self.health,
             stop=self.stop,
             clock=SystemClock(),
             uniform=middle,
@@ -126,6 +116,14 @@ class Follower:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def begin_list(
+        self, namespace: str, resource_version: str, *, beat: Callable[[], None]
+    ) -> None:
+        self.lists_begun.append(resource_version)
+
+    def history_went_back(self, namespace: str, history: int, *, beat: Callable[[], None]) -> None:
+        self.histories.append(history)
+
     def hold(self) -> None:
         """Take nothing from the queue any more."""
         self._taking.clear()
@@ -159,7 +157,7 @@ class Follower:
 
     def _follow(self) -> None:
         try:
-            self.reflector.run(self._resume_at)
+            self.reflector.run(self._resume_at, list_at=self._list_at)
         except BaseException as error:  # noqa: BLE001
             self.failure = error
 
