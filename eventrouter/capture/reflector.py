@@ -131,7 +131,7 @@ class Reflector:
         if history is History.COMPACTED:
             self._warn(
                 begin,
-                "The API server has compacted the changes right after the position:"
+                "The API server no longer has the changes right after the position:"
                 " listing at the oldest revision that it holds",
                 resumed_at=nearest,
             )
@@ -161,7 +161,7 @@ class Reflector:
         self._warn(
             position,
             "The API server's history went back, to before the position:"
-            " listing everything at the oldest revision that it holds",
+            " listing everything anew, at the oldest revision that it holds",
             resumed_at=oldest,
         )
         self._outlet.begin_history()

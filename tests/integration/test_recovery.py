@@ -192,7 +192,7 @@ def test_a_position_from_which_no_watch_works_for_minutes_is_given_up_for_the_ne
     assert follower.count("relist", reason="unwatchable") >= 1
     assert follower.count("relist", reason="expired") == 0
     assert "ended at once, though the API server still holds it" in caplog.text
-    assert "has compacted" not in caplog.text
+    assert "no longer has" not in caplog.text
 
 
 def test_a_410_in_the_middle_of_an_exact_list_begins_it_again(
