@@ -98,7 +98,7 @@ class ApiServer(StandIn):
         path.write_text(_KUBECONFIG.format(url=self.url, token=token), encoding="utf-8")
 
     def answer_other(self, request: Request) -> bytes:
-        """What a server that has more than events answers, in JSON. Raises Refusal."""
+        """The JSON that answers a request for anything but events; override it. Raises Refusal."""
         raise Refusal.not_found()
 
     def serve(self, connection: socket.socket) -> None:
