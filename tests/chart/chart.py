@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.chart.output_types import OutputTypes
 from tests.programs.required import required
 
 Json = dict[str, Any]
@@ -20,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "eventrouter"
 CASES = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*.yaml"))
 NEWEST = "1.36.0"
+# Stands in the template of the chart's README where the tables are to come.
+OUTPUT_TABLES = "<!-- the types of outputs -->\n"
 
 
 class Refused(Exception):
@@ -83,7 +86,7 @@ def notes(case: str = "default", values: Json | None = None) -> str:
 
 
 def write_readme(folder: Path) -> None:
-    """Make a chart's README of its values. Skips the test without helm-docs."""
+    """Make a chart's README of its values and outputs. Skips the test without helm-docs."""
     subprocess.run(
         [
             *(required("helm-docs"), "--chart-search-root", str(folder), "--log-level", "warning"),
@@ -92,6 +95,10 @@ def write_readme(folder: Path) -> None:
         check=True,
         timeout=60,
     )
+    readme = folder / "README.md"
+    text, tables = readme.read_text(encoding="utf-8"), OutputTypes(folder).tables(level=3)
+    assert text.count(OUTPUT_TABLES) == 1
+    readme.write_text(text.replace(OUTPUT_TABLES, tables), encoding="utf-8")
 
 
 def one(objects: list[Json], kind: str) -> Json:

@@ -4,10 +4,11 @@ writes it."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from eventrouter.cli import OPTIONS
+from tests.chart.output_types import OutputTypes, table
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "configuration.md"
@@ -50,7 +51,14 @@ Each file of `fluent/examples/` runs by itself. It has these variables, and thos
 _CHART = """\
 ## The chart
 
-What `helm install --set` and `--values` take; a key that is not here is refused by name.
+The values that `helm install --set` and `--values` take. The chart refuses any other key by its
+name.
+"""
+_OUTPUT_TYPES = """\
+### Types of outputs
+
+`outputs` is a map from a name of your choice to an output. The keys here are those of one output,
+such as `host` for `outputs.NAME.host`; which there are depends on its `type`.
 """
 
 
@@ -68,16 +76,10 @@ def page() -> str:
         *(part for path in examples for part in _example(path)),
         _CHART,
         chart_values(),
+        _OUTPUT_TYPES,
+        OutputTypes().tables(level=4),
     ]
     return "\n".join(parts)
-
-
-def table(head: list[str], rows: Iterable[list[str]]) -> str:
-    """A table of Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(
-        "|" + "".join(f" {cell} |" if cell else " |" for cell in cells) + "\n" for cells in lines
-    )
 
 
 def options() -> Iterator[list[str]]:

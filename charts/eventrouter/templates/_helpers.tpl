@@ -156,5 +156,16 @@ imagePullSecrets:
   value: "::"
 - name: LOG_LEVEL
   value: {{ .Values.fluentBit.logLevel }}
-{{- include "eventrouter.outputs.env" . }}
+{{- /* A chunk takes a file descriptor, and one more for each output that fails; stdout never does. */}}
+{{- $canFail := 0 }}
+{{- range include "eventrouter.outputs" . | fromYaml }}
+{{- if ne .type "stdout" }}{{ $canFail = add1 $canFail | int }}{{ end }}
+{{- end }}
+{{- if gt $canFail 1 }}
+- name: MAX_CHUNKS_UP
+  value: {{ div 900 (add1 $canFail) | quote }}
+{{- end }}
+{{- with include "eventrouter.outputs.env" . | fromYamlArray }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
