@@ -105,7 +105,7 @@ def test_roles_allow_just_what_is_needed(case):
         assert not [item for item in objects if "Role" in item["kind"]]
         return
     events = {"apiGroups": [""], "resources": ["events"], "verbs": ["list", "watch"]}
-    lease = one(objects, "Lease")["metadata"]["name"]
+    lease = one(objects, "Deployment")["metadata"]["name"]
     leases = [
         {
             "apiGroups": ["coordination.k8s.io"],
