@@ -19,7 +19,12 @@ Json = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "eventrouter"
-CASES = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*.yaml"))
+EXAMPLES = {f"example {path.stem}": path for path in sorted((CHART / "examples").glob("*.yaml"))}
+# Values files by name: of `ci/`, one for each feature, and the examples for users.
+FILES = {
+    path.name.removesuffix("-values.yaml"): path for path in sorted((CHART / "ci").glob("*.yaml"))
+} | EXAMPLES
+CASES = list(FILES)
 NEWEST = "1.36.0"
 # Stands in the template of the chart's README where the tables are to come.
 OUTPUT_TABLES = "<!-- the types of outputs -->\n"
@@ -53,10 +58,10 @@ def template(
     namespace: str = "logging",
     kube_version: str = NEWEST,
 ) -> str:
-    """The chart's text, with the values of a file of `ci/` and more values as JSON."""
+    """The chart's text, with the values of a file and more values as JSON."""
     return helm(
         *("template", release, str(CHART), "--namespace", namespace),
-        *("--kube-version", kube_version, "--values", str(CHART / "ci" / f"{case}-values.yaml")),
+        *("--kube-version", kube_version, "--values", str(FILES[case])),
         *("--values", "-"),
         text=values,
     )
@@ -79,7 +84,7 @@ def notes(case: str = "default", values: Json | None = None) -> str:
     """What is told after an installation."""
     text = helm(
         *("install", "events", str(CHART), "--namespace", "logging", "--dry-run=client"),
-        *("--values", str(CHART / "ci" / f"{case}-values.yaml"), "--values", "-"),
+        *("--values", str(FILES[case]), "--values", "-"),
         text=json.dumps(values or {}),
     )
     return text.partition("\nNOTES:\n")[2]

@@ -14,10 +14,16 @@ import yaml
 
 CHART = Path(__file__).parents[2] / "charts" / "eventrouter"
 # What every type has; `required` is not here, since its default differs.
-COMMON = ("enabled", "match", "limit", "egress", "extra")
+COMMON = ("enabled", "match", "limit", "rules", "egress", "extra")
 # The same for every type that has them.
 TLS = [f"`tls.{key}`" for key in ("verify", "existingSecret", "caKey", "certKey", "keyKey")]
-_COMMON_DEFAULTS = {"match": "*", "limit": "", "egress": {"to": [], "ports": []}, "extra": {}}
+_COMMON_DEFAULTS = {
+    "match": "*",
+    "limit": "",
+    "rules": {"include": [], "exclude": []},
+    "egress": {"to": [], "ports": []},
+    "extra": {},
+}
 
 HEAD = ["key", "default", "meaning"]
 

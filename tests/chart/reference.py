@@ -76,6 +76,7 @@ def page() -> str:
         *(part for path in examples for part in _example(path)),
         _CHART,
         chart_values(),
+        chart_rules(),
         _OUTPUT_TYPES,
         OutputTypes().tables(level=4),
     ]
@@ -104,6 +105,13 @@ def variables(path: Path) -> Iterator[list[str]]:
             return
         name, default, meaning = cells
         yield [f"`{name}`", _default(default.strip("()")), meaning]
+
+
+def chart_rules() -> str:
+    """What the chart's README says of rules, one heading lower."""
+    _, heading, rest = CHART_README.read_text(encoding="utf-8").partition("\n## Rules\n")
+    assert heading, f"{CHART_README} has no section Rules"
+    return f"### Rules\n{rest.partition(chr(10) + '## ')[0]}"
 
 
 def chart_values() -> str:

@@ -19,6 +19,12 @@ from tests.support.values import unpack
 from tests.support.waiting import eventually
 
 SECONDS = 60.0
+LOGIN = {
+    "username": "router",
+    "password": 'p:a-s"w%ör$d',
+    "token": "e30.e30.t0k3n-_=",
+    "sharedKey": "shared #1",
+}
 ODD: list[dict[str, Any]] = [
     {"type": "Normal", "message": "日本語 \u2028 😀 \x00 \\ \"'"},
     {"type": "Normal", "message": "x" * 40_000},
@@ -49,8 +55,11 @@ class Request(NamedTuple):
 class Sink(HttpServer):
     """An HTTP server that refuses the first requests. What it refuses, it has not taken."""
 
-    def __init__(self, *refusals: int, then: int, certificate: Path | None = None) -> None:
+    def __init__(
+        self, *refusals: int, then: int, certificate: Path | None = None, answer: bytes = b""
+    ) -> None:
         self._refusals = list(refusals)
+        self._answer = answer
         self._then = then
         self.requests: list[Request] = []
         self._lock = threading.Lock()
@@ -71,7 +80,7 @@ class Sink(HttpServer):
         with self._lock:
             status = self._refusals.pop(0) if self._refusals else self._then
             self.requests.append(Request(status, exchange.path, headers, body))
-        exchange.reply(status)
+        exchange.reply(status, self._answer)
 
 
 def send(

@@ -22,12 +22,3 @@ def test_fluent_bit_takes_the_values_of_an_example(example, tmp_path):
     done = dry_run(required("fluent-bit"), write_config(objects, tmp_path))
     assert done.returncode == 0, done.stderr
     assert "[error]" not in done.stderr
-
-
-def test_several_expressions_say_how_they_are_joined():
-    """Without it, Fluent Bit 5.1.1 heeds only the first."""
-    for example in EXAMPLES:
-        for output in yaml.safe_load(example)["outputs"].values():
-            for step in output.get("extra", {}).get("processors", {}).get("logs", []):
-                if isinstance(step.get("regex"), list):
-                    assert step["logical_op"] == "and"

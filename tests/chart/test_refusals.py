@@ -135,6 +135,48 @@ def test_contradictions(values, message):
     assert message in refusal(values)
 
 
+def rules(**entry):
+    return outputs(x={**HTTP, "rules": {"exclude": [{"kind": "Pod"}, entry]}})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"filter": {"include": [{}]}}, "at '/filter/include/0': minProperties: got 0, want 1"),
+        (rules(), "at '/outputs/x/rules/exclude/1': minProperties: got 0, want 1"),
+        (rules(reason=[]), "at '/outputs/x/rules/exclude/1/reason': minItems: got 0, want 1"),
+        (rules(reason=5), "at '/outputs/x/rules/exclude/1/reason': got number, want string or"),
+        (rules(minCount="5"), "at '/outputs/x/rules/exclude/1/minCount': got string, want"),
+        (rules(minCount=0), "at '/outputs/x/rules/exclude/1/minCount': minimum: got 0, want 1"),
+        (rules(labels="a"), "at '/outputs/x/rules/exclude/1': additional properties 'labels'"),
+        ({"filter": {"drop": []}}, "at '/filter': additional properties 'drop' not allowed"),
+        (rules(reason="/[/"), "outputs.x.rules.exclude[1].reason: /[/ is no regular expression"),
+        (rules(reason=["a", "/(/i"]), "outputs.x.rules.exclude[1].reason: /(/i is no regular"),
+        (rules(message="/*a/"), "outputs.x.rules.exclude[1].message: /*a/ is no regular"),
+        (rules(message="/(?P<a>b)/"), "outputs.x.rules.exclude[1].message: /(?P<a>b)/ is no"),
+        (rules(name="/web"), "outputs.x.rules.exclude[1].name: /web must end with / or /i"),
+        (
+            {"filter": {"include": [{"namespace": "/a{2,1}/"}]}},
+            "filter.include[0].namespace: /a{2,1}/ is no regular expression",
+        ),
+        ({"extraFields": {"event": "a"}}, "extraFields.event: must have another name"),
+        ({"extraFields": {"a b": "c"}}, "at '/extraFields': additional properties 'a b' not"),
+        ({"extraFields": {"team": 5}}, "at '/extraFields/team': got number, want string"),
+        ({"extraFields": {"api_token": "x"}}, "extraFields.api_token: must not hold a secret"),
+    ],
+)
+def test_rules_and_fields(values, message):
+    assert message in refusal(values)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["/(?!a)b/", "/(?<=a)b/", r"/(a)\1/", "/a++/", r"/\h+\R/", "/(?<name>a)/", "/[[:alpha:]]/"],
+)
+def test_expressions_that_only_fluent_bit_knows_are_left_to_it(expression):
+    assert render(values=rules(message=expression))
+
+
 def extra(plugin, **properties):
     return outputs(x={"type": "custom", "plugin": plugin, "extra": properties})
 

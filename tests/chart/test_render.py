@@ -8,7 +8,7 @@ import json
 import pytest
 import yaml
 
-from tests.chart.chart import CASES, CHART, NEWEST, helm, render, template
+from tests.chart.chart import CASES, CHART, FILES, NEWEST, helm, render, template
 
 try:
     from kubernetes_validate import utils as schemas
@@ -24,7 +24,7 @@ OPERATOR = "monitoring.coreos.com/v1"
 
 @pytest.mark.parametrize("case", CASES)
 def test_lint_finds_nothing(case):
-    helm("lint", "--strict", str(CHART), "--values", str(CHART / "ci" / f"{case}-values.yaml"))
+    helm("lint", "--strict", str(CHART), "--values", str(FILES[case]))
 
 
 @pytest.mark.skipif(schemas is None, reason="kubernetes-validate is not installed")

@@ -10,18 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart.sinks import SECONDS, Entry, Sink, send, wait_for_delivery
+from tests.chart.sinks import LOGIN, SECONDS, Entry, Sink, send, wait_for_delivery
 from tests.programs import FluentBit
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
-LOGIN = {
-    "username": "router",
-    "password": 'p:a-s"w%ör$d',
-    "token": "e30.e30.t0k3n-_=",
-    "sharedKey": "shared #1",
-}
 AGGREGATOR = """
 service:
   flush: 0.2

@@ -102,7 +102,8 @@ one's, and its chunk would leave memory between two tries (fluent/outputs/null.y
 {{- $properties = include (printf "eventrouter.output.%s" .) $context | fromYaml | mergeOverwrite $properties -}}
 {{- end -}}
 {{- $ofType := include (printf "eventrouter.output.type.%s" $output.type) $context | fromYaml -}}
-{{- $processors := concat (dig "processors" "logs" list $ofType) (dig "processors" "logs" list $output.extra) -}}
+{{- $rules := include "eventrouter.rules" $output.rules | fromYamlArray -}}
+{{- $processors := concat $rules (dig "processors" "logs" list $ofType) (dig "processors" "logs" list $output.extra) -}}
 {{- $properties = mergeOverwrite $properties $ofType $output.extra -}}
 {{- with $processors -}}
 {{- $_ := set $properties "processors" (dict "logs" .) -}}
