@@ -27,7 +27,7 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
 RUN cd /opt/eventrouter/lib/python*/site-packages \
  && rm -r kubernetes/aio \
  && python -m compileall -q --invalidation-mode unchecked-hash -x '/kubernetes/client/(api|models)/' . \
- && /opt/eventrouter/bin/python -B -c 'import eventrouter.app, eventrouter.check'
+ && /opt/eventrouter/bin/python -B -c 'import eventrouter.app, eventrouter.check, eventrouter.kube.credentials_loader'
 
 
 FROM python:${PYTHON}-slim

@@ -16,11 +16,12 @@ unexport KUBECONFIG
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv run test lint type format e2e drills bench bench-real lock clean
+.PHONY: help venv run recording test lint type format e2e drills bench bench-everyday \
+	bench-real lock clean
 MAKEFLAGS += --no-print-directory
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 venv: $(VENV)/.dev  ## set up .venv with all that development needs
 
@@ -56,6 +57,7 @@ ifeq ($(origin KUBECONFIG),command line)
 run: export DEMO_KUBECONFIG := $(KUBECONFIG)
 endif
 run: export DEMO_ELASTICSEARCH := $(ELASTICSEARCH)
+run: export DEMO_FORMAT := $(FORMAT)
 
 # On a terminal, Ctrl-C goes to every process of the foreground group: make too, which then ends
 # with an error although the demo stopped cleanly. So the demo gets a foreground group of its own.
@@ -87,7 +89,7 @@ sys.exit(code if code >= 0 else 128 - code)
 endef
 export FOREGROUND
 
-run: $(VENV)/.run  ## play a small cluster; KUBECONFIG=... follows a real one, ELASTICSEARCH=URL
+run: $(VENV)/.run  ## play a small cluster; KUBECONFIG=..., ELASTICSEARCH=URL, FORMAT=json
 	@set -- $(BIN)/eventrouter demo; \
 	if [ -n "$$DEMO_KUBECONFIG" ]; then \
 	    case "$$DEMO_KUBECONFIG" in "~/"*) DEMO_KUBECONFIG="$$HOME/$${DEMO_KUBECONFIG#"~/"}";; esac; \
@@ -96,7 +98,13 @@ run: $(VENV)/.run  ## play a small cluster; KUBECONFIG=... follows a real one, E
 	if [ -n "$$DEMO_ELASTICSEARCH" ]; then \
 	    set -- "$$@" --elasticsearch "$$DEMO_ELASTICSEARCH"; \
 	fi; \
+	if [ -n "$$DEMO_FORMAT" ]; then \
+	    set -- "$$@" --format "$$DEMO_FORMAT"; \
+	fi; \
 	exec $(BIN)/python -c "$$FOREGROUND" "$$@" $(ARGS)
+
+recording: $(VENV)/.dev  ## record `make run` anew, as the picture in the README
+	@$(BIN)/python -m docs.pictures.record
 
 test: $(VENV)/.dev  ## set up and run the fast suite; ARGS="-k sender" and the like
 	@$(BIN)/python -m pytest -m "not e2e" $(ARGS)
@@ -127,6 +135,11 @@ drills: $(VENV)/.dev  ## faults of every kind, and a table of what they cost; DR
 
 bench: $(VENV)/.dev  ## what it costs, some minutes on a quiet machine; ARGS="--only stream"
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+# A peer that can't be built is left out.
+bench-everyday: $(VENV)/.dev  ## an ordinary day beside two peers, 12 minutes; LONG=1 for hours
+	@$(BIN)/python -m tests.programs bench || true
+	@$(BIN)/python -m tests.bench.everyday $(if $(LONG),--long) $(ARGS)
 
 bench-real: $(VENV)/.dev  ## the same with a real kube-apiserver and etcd; builds them
 	@$(BIN)/python -m tests.programs

@@ -13,7 +13,8 @@ from eventrouter.clock import SystemClock
 from eventrouter.config import Config, Lease, checked
 from eventrouter.errors import CheckpointError, ConfigError
 from eventrouter.forward.connection import Address
-from eventrouter.kube.api import KubeApi, load_configuration
+from eventrouter.kube.api import KubeApi
+from eventrouter.kube.credentials import Credentials
 from eventrouter.kube.events import KubeEvents
 from eventrouter.kube.lease import KubeLease
 from eventrouter.ops.health import Health
@@ -41,7 +42,8 @@ class App:
         self.metrics = Metrics()
         self.health = Health(self._clock)
         self._api = KubeApi(
-            load=lambda: load_configuration(settings.kubeconfig), answered=self._note_contact
+            credentials=Credentials.of(settings.kubeconfig, clock=self._clock),
+            answered=self._note_contact,
         )
         self._scope = self._api.scope(settings.field_selector)
         self._address = checked("--forward", settings.forward, Address.parse)

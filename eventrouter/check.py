@@ -10,12 +10,14 @@ from pathlib import Path
 
 import orjson
 
+from eventrouter.clock import SystemClock
 from eventrouter.config import Config, Lease, checked
 from eventrouter.errors import ApiError, EventrouterError, ForwardError
 from eventrouter.forward import protocol
 from eventrouter.forward.connection import Address, Link
 from eventrouter.forward.sender import random_chunk_id
-from eventrouter.kube.api import KubeApi, load_configuration
+from eventrouter.kube.api import KubeApi
+from eventrouter.kube.credentials import Credentials
 from eventrouter.kube.events import KubeEvents
 from eventrouter.kube.lease import KubeLease
 from eventrouter.kube.parsing import parse_object
@@ -35,7 +37,7 @@ class Finding:
 
 def check(settings: Config) -> Iterator[Finding]:
     """One finding for each link. Changes nothing. Raises ConfigError for a wrong setting."""
-    api = KubeApi(load=lambda: load_configuration(settings.kubeconfig))
+    api = KubeApi(credentials=Credentials.of(settings.kubeconfig, clock=SystemClock()))
     address = checked("--forward", settings.forward, Address.parse)
     events = KubeEvents(api=api, field_selector=settings.field_selector, metrics=Metrics())
     for namespace in settings.namespaces or ("",):

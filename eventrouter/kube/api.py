@@ -1,80 +1,24 @@
-"""The API server: sends requests, gives raw answers, maps what can go wrong to errors of ours.
-
-The only importer of `kubernetes`. Its public interface gives configuration, authentication, TLS
-and the connection pool; its models and its Watch are left alone (docs/architecture.md says why).
-"""
+"""The API server: sends requests, gives raw answers, maps what can go wrong to errors of ours."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import urllib3
-from kubernetes import client, config
-from kubernetes.client.rest import RESTClientObject
 
 from eventrouter import __version__
-from eventrouter.config import in_cluster
 from eventrouter.errors import AheadOfServer, ApiError, ConfigError, EventrouterError, Expired
+from eventrouter.kube.credentials import Access, Credentials, Endpoint
 from eventrouter.kube.parsing import parse_object
+from eventrouter.kube.pool import connect
 
 CONNECT_SECONDS = 10.0
 # A refused token may just have been rotated; more than a minute's wait is not worth obeying.
 _MAX_RETRY_AFTER = 60.0
-
-# A dead peer is noticed within 40 s, unless something on the way answers keepalives for it.
-_KEEPALIVE = [
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    *(
-        (socket.IPPROTO_TCP, getattr(socket, name), value)
-        for name, value in (
-            ("TCP_KEEPIDLE", 20),
-            ("TCP_KEEPINTVL", 5),
-            ("TCP_KEEPCNT", 4),
-            ("TCP_USER_TIMEOUT", 30_000),
-        )
-        if hasattr(socket, name)  # Linux has all of them
-    ),
-]
-
-
-def load_configuration(kubeconfig: str | None) -> client.Configuration:
-    """How to reach the API server: the kubeconfig given, else the pod's service account, else
-    KUBECONFIG or ~/.kube/config. Raises ConfigError."""
-    configuration = client.Configuration()
-    try:
-        if kubeconfig is None and in_cluster(os.environ):
-            config.load_incluster_config(client_configuration=configuration)
-        else:
-            if kubeconfig is not None:
-                Path(kubeconfig).read_bytes()  # says why it cannot be read; the loader does not
-            config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
-    except Exception as error:  # the loaders raise what YAML, files and plugins raise
-        where = kubeconfig or (
-            "the service account" if in_cluster(os.environ) else "KUBECONFIG, ~/.kube/config"
-        )
-        raise ConfigError("--kubeconfig", f"cannot use {where}: {_one_line(error)}") from error
-    if not _is_server(str(configuration.host)):
-        raise ConfigError("--kubeconfig", f"{configuration.host!r} is no server's URL")
-    configuration.retries = False
-    configuration.socket_options = [
-        *urllib3.connection.HTTPConnection.default_socket_options,
-        *_KEEPALIVE,
-    ]
-    return configuration
-
-
-def _is_server(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number
-        return False
 
 
 class KubeApi:
@@ -83,23 +27,24 @@ class KubeApi:
     def __init__(
         self,
         *,
-        load: Callable[[], client.Configuration],
+        credentials: Credentials,
         answered: Callable[[], None] = lambda: None,
     ) -> None:
-        self._load = load
+        self._credentials = credentials
         self.answered = answered
-        self._connect()
+        self._connected = _connected(credentials.current().endpoint)
 
     @property
     def server(self) -> str:
         """The API server's URL."""
-        return str(self._configuration.host).rstrip("/")
+        return self._connected[0].server
 
     def scope(self, field_selector: str | None) -> str:
         """A hash of what a resourceVersion is valid for: the server's URL and CA, the selector."""
-        path = self._configuration.ssl_ca_cert
+        endpoint, _ = self._connected
+        path = endpoint.options.get("ca_certs")
         try:
-            ca = Path(path).read_bytes() if path else b""
+            ca = Path(str(path)).read_bytes() if path else endpoint.contents.get("ca_certs", b"")
         except OSError as error:
             raise ConfigError("--kubeconfig", f"cannot read its CA: {error}") from error
         parts = (self.server.encode(), ca, (field_selector or "").encode())
@@ -127,25 +72,6 @@ class KubeApi:
         finally:
             response.close()
 
-    def _connect(self) -> None:
-        """Read the configuration and the CA anew, and connect by them."""
-        self._configuration = self._load()
-        self._pool = RESTClientObject(self._configuration).pool_manager
-
-    def _headers(self) -> dict[str, str]:
-        """Built for every request: that is what re-reads a rotated token."""
-        headers = {
-            "Accept": "application/json",
-            "Content-Type": "application/json",
-            "User-Agent": f"eventrouter/{__version__}",
-        }
-        setting = self._configuration.auth_settings().get("BearerToken")
-        if setting and setting["value"]:
-            headers["Authorization"] = setting["value"].strip()
-        elif self._configuration.username:
-            headers["Authorization"] = self._configuration.get_basic_auth_token()
-        return headers
-
     def _send(
         self,
         method: str,
@@ -155,32 +81,61 @@ class KubeApi:
         timeout: urllib3.Timeout,
     ) -> urllib3.BaseHTTPResponse:
         """Send it; once more, with all credentials read anew, after a 401 or a TLS error."""
-        url = self.server + path + (f"?{urlencode(query)}" if query else "")
-        for is_last in (False, True):
-            try:
-                with mapped_errors(self.server):
-                    response: urllib3.BaseHTTPResponse = self._pool.request(
-                        method,
-                        url,
-                        body=body,
-                        headers=self._headers(),
-                        timeout=timeout,
-                        preload_content=False,
-                        retries=False,
-                    )
-            except ApiError as error:
-                if is_last or error.reason != "tls":
-                    raise
-            else:
-                self.answered()
-                if is_last or response.status != 401:
-                    return response
-                response.close()
-            try:
-                self._connect()
-            except ConfigError as error:
-                raise ApiError(str(error), reason="credentials") from error
-        raise AssertionError("unreachable")
+        target = path + (f"?{urlencode(query)}" if query else "")
+        access = self._credentials.current()
+        try:
+            response = self._send_once(access, method, target, body, timeout)
+            if response.status != 401:
+                return response
+            response.close()
+        except ApiError as error:
+            if error.reason != "tls":
+                raise
+        try:
+            self._credentials.renew(access)
+        except ConfigError as error:
+            raise ApiError(str(error), reason="credentials") from error
+        return self._send_once(self._credentials.current(), method, target, body, timeout)
+
+    def _send_once(
+        self,
+        access: Access,
+        method: str,
+        target: str,
+        body: bytes | None,
+        timeout: urllib3.Timeout,
+    ) -> urllib3.BaseHTTPResponse:
+        connected = self._connected
+        if access.endpoint is not connected[0]:
+            connected = self._connected = _connected(access.endpoint)
+        endpoint, pool = connected
+        with mapped_errors(endpoint.server):
+            response: urllib3.BaseHTTPResponse = pool.request(
+                method,
+                endpoint.server + target,
+                body=body,
+                headers=_headers(access),
+                timeout=timeout,
+                preload_content=False,
+                retries=False,
+            )
+        self.answered()
+        return response
+
+
+def _connected(endpoint: Endpoint) -> tuple[Endpoint, urllib3.PoolManager]:
+    return endpoint, connect(endpoint)
+
+
+def _headers(access: Access) -> dict[str, str]:
+    headers = {
+        "Accept": "application/json",
+        "Content-Type": "application/json",
+        "User-Agent": f"eventrouter/{__version__}",
+    }
+    if access.authorization:
+        headers["Authorization"] = access.authorization
+    return headers
 
 
 @contextlib.contextmanager

@@ -1,4 +1,7 @@
-"""The results as plots in SVG: lines over logarithmic or plain axes, and nothing else."""
+"""The results as plots in SVG: lines over logarithmic or plain axes, and nothing else.
+
+They bring their own background, light or dark as the reader's system is.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,12 @@ Figures = dict[str, Any]
 Points = Sequence[tuple[float, float]]
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 640, 320, 70, 50, 40, 20
-_COLOURS = ("#1f6feb", "#d1242f", "#1a7f37")
+# A page in light and in dark: paper, ink, grid, and the lines one by one.
+_LIGHT = ("#ffffff", "#24292f", "#d0d7de", "#1f6feb", "#d1242f", "#1a7f37", "#8250df")
+_DARK = ("#0d1117", "#e6edf3", "#30363d", "#58a6ff", "#ff7b72", "#3fb950", "#d2a8ff")
+_LINES = len(_LIGHT) - 3
+# Colours alone don't tell lines apart for everybody.
+_DASHES = ("none", "9 4", "2 3", "12 3 2 3")
 _MIB = 2**20
 
 
@@ -100,7 +108,9 @@ def plot(title: str, x: Axis, y: Axis, series: dict[str, Points]) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         'font-family="sans-serif" font-size="12">',
-        '<rect width="100%" height="100%" fill="white"/>',
+        f"<style>{_colours(_LIGHT)}",
+        f"@media (prefers-color-scheme: dark) {{ {_colours(_DARK)} }}</style>",
+        '<rect class="paper" width="100%" height="100%"/>',
         _text(_WIDTH / 2, 20, title, "middle", "bold"),
         _text(_LEFT + across / 2, _HEIGHT - 10, x.title, "middle"),
         _text(8, _TOP - 12, y.title, "start"),
@@ -114,28 +124,34 @@ def plot(title: str, x: Axis, y: Axis, series: dict[str, Points]) -> str:
         parts.append(_line(_LEFT, height, _WIDTH - _RIGHT, height))
         parts.append(_text(_LEFT - 6, height + 4, _number(tick), "end"))
     for number, (name, points) in enumerate(series.items()):
-        colour = _COLOURS[number % len(_COLOURS)]
-        path = " ".join(map(at, points))
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        style = (
+            f'class="line{number % _LINES}" fill="none" stroke-width="2" '
+            f'stroke-dasharray="{_DASHES[number % len(_DASHES)]}"'
+        )
+        parts.append(f'<polyline points="{" ".join(map(at, points))}" {style}/>')
         if len(series) > 1:
-            parts.append(_text(_LEFT + 12, _TOP + 16 * (number + 1), name, "start", fill=colour))
+            height = _TOP + 16 * (number + 1)
+            parts.append(f'<path d="M {_LEFT + 12} {height - 4} h 36" {style}/>')
+            parts.append(_text(_LEFT + 56, height, name, "start"))
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _text(
-    x: float, y: float, text: str, anchor: str, weight: str = "normal", fill: str = "#24292f"
-) -> str:
+def _colours(colours: Sequence[str]) -> str:
+    paper, ink, grid, *lines = colours
+    rules = [f".paper {{fill: {paper}}} text {{fill: {ink}}} line {{stroke: {grid}}}"]
+    rules += [f".line{number} {{stroke: {colour}}}" for number, colour in enumerate(lines)]
+    return " ".join(rules)
+
+
+def _text(x: float, y: float, text: str, anchor: str, weight: str = "normal") -> str:
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}" '
-        f'fill="{fill}">{escape(text)}</text>'
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}">'
+        f"{escape(text)}</text>"
     )
 
 
 def _line(x1: float, y1: float, x2: float, y2: float) -> str:
-    return (
-        f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
-        'stroke="#d0d7de" stroke-width="1"/>'
-    )
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke-width="1"/>'
 
 
 def _number(value: float) -> str:

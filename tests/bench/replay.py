@@ -15,8 +15,8 @@ from eventrouter.standins.apiserver.store import EventStore, NotReached, Page
 
 # Listed events have revisions up to here; those of the stream come after.
 BASE_REVISION = 100_000_000
-# So many new events, then an update of each, and so on.
-_LAG = 500
+# So many new events, then an update of each, and so on, unless a stream says otherwise.
+LAG = 500
 # What goes out together at full speed.
 _BLOCK = 64
 
@@ -72,24 +72,46 @@ class State(NamedTuple):
 class Replay(EventStore):
     """`standing` events to list, then a stream of `length` states, `rate` a second (0: at once).
 
-    With `updates` half of the states of the stream are updates. The stream begins with `begin`, and
-    can be watched from any of its revisions, as often as it takes. Each message ends with the time
-    at which its state was made, in nanoseconds of the machine's monotonic clock.
+    With `updates` half of the states of the stream are updates: `lag` new events, then an update of
+    each. With `renewing` all are: the standing events are updated one after the other, and no event
+    is new. The stream begins with `begin`, and can be watched from any of its revisions, as often
+    as it takes. Each message ends with the time at which its state was made, in nanoseconds of the
+    machine's monotonic clock.
     """
 
-    def __init__(self, *, standing: int, length: int, rate: float, updates: bool) -> None:
+    def __init__(
+        self,
+        *,
+        standing: int,
+        length: int,
+        rate: float,
+        updates: bool,
+        lag: int = LAG,
+        renewing: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(revision=BASE_REVISION)
         self.standing = standing
         self.length = length
         self.rate = rate
         self.updates = updates
+        self.lag = lag
+        self.renewing = renewing
+        self._clock = clock
         self._begun: float | None = None
+        self._before = 0  # states that were due when this rate began
         self._fill = _Filler(_template())
 
-    def begin(self) -> None:
-        """Let the stream run."""
-        self._begun = time.monotonic()
-        self._revision = BASE_REVISION + self.length
+    @property
+    def revision(self) -> int:
+        """That of the last state that is due."""
+        return BASE_REVISION + self.due()
+
+    def begin(self, rate: float | None = None) -> None:
+        """Let the stream run; once it runs, let it go on at another rate."""
+        self._before = self.due()
+        self._begun = self._clock()
+        self.rate = self.rate if rate is None else rate
         for watch in list(self._watches):
             watch.inject(b"")
 
@@ -99,14 +121,16 @@ class Replay(EventStore):
             return 0
         if not self.rate:
             return self.length
-        return min(self.length, int((time.monotonic() - self._begun) * self.rate))
+        passed = self._clock() - self._begun
+        return min(self.length, self._before + int(passed * self.rate))
 
     def seconds_to_next(self) -> float:
         """Until the next state is due; infinite if none is to come by itself."""
         due = self.due()
         if self._begun is None or due == self.length:
             return math.inf
-        return max(0.0, self._begun + (due + 1) / self.rate - time.monotonic())
+        at = self._begun + (due + 1 - self._before) / self.rate
+        return max(0.0, at - self._clock())
 
     def lines(self, start: int, end: int) -> bytes:
         """These states of the stream as lines of a watch."""
@@ -144,11 +168,14 @@ class Replay(EventStore):
         return watch
 
     def _state(self, index: int) -> State:
+        revision = BASE_REVISION + 1 + index
+        if self.renewing:
+            return State(index % self.standing, revision, 2 + index // self.standing)
         number, is_update = index, False
         if self.updates:
-            block, at = divmod(index, 2 * _LAG)
-            number, is_update = block * _LAG + at % _LAG, at >= _LAG
-        return State(self.standing + number, BASE_REVISION + 1 + index, 1 + is_update)
+            block, at = divmod(index, 2 * self.lag)
+            number, is_update = block * self.lag + at % self.lag, at >= self.lag
+        return State(self.standing + number, revision, 1 + is_update)
 
 
 _LINE = b'{"type":"%b","object":{"kind":"Event","apiVersion":"v1",%b}\n'

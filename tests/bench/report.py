@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from eventrouter.forward.queue import LINGER
@@ -16,8 +16,12 @@ _HEAD: Row = ("what", "eventrouter", "goal", "reference")
 
 def table(results: Figures) -> str:
     """In Markdown, columns in line."""
-    rows = [_HEAD, *_rows(results)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    return aligned([_HEAD, *_rows(results)])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table of these rows, the first of which is the head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
         for row in rows

@@ -38,14 +38,14 @@ class StandIn(Module):
 Sidecar = FluentBit | StandIn
 
 
-def new_sidecar(directory: Path) -> Sidecar:
-    """Fluent Bit with the project's own pipeline and the null output, if there is one."""
+def new_sidecar(directory: Path, *, output: str = "null") -> Sidecar:
+    """Fluent Bit with the project's own pipeline and this output of it, if there is one."""
     binary = find("fluent-bit").path
     if binary is None:
         return StandIn(directory)
     directory.mkdir(parents=True)
     config = directory / "fluent-bit.yaml"
-    parts = (ROOT / "fluent" / "pipeline.yaml", ROOT / "fluent" / "outputs" / "null.yaml")
+    parts = (ROOT / "fluent" / "pipeline.yaml", ROOT / "fluent" / "outputs" / f"{output}.yaml")
     config.write_text("includes:\n" + "".join(f"  - {part}\n" for part in parts))
     return FluentBit(directory, binary=binary, config=config)
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 from xml.etree import ElementTree
 
+import pytest
+import urllib3
+
+from tests.bench.lease import LeaseServer
 from tests.bench.plots import Axis, plot, plots
 from tests.bench.replay import BASE_REVISION, Replay
 from tests.bench.report import table
+from tests.support.clock import FakeClock
 
 ENOUGH = 2000
 
@@ -37,6 +43,67 @@ def test_an_update_is_of_an_event_that_was_added_before_and_only_once() -> None:
         seen[uid] = times
 
     assert list(seen.values()).count(2) == ENOUGH // 2
+
+
+def test_updates_follow_as_soon_as_the_stream_says() -> None:
+    replay = Replay(standing=0, length=ENOUGH, rate=0, updates=True, lag=2)
+
+    types = [change["type"] for change in stream(replay, 0, 8)]
+
+    assert types == 2 * ["ADDED", "ADDED", "MODIFIED", "MODIFIED"]
+
+
+def test_a_renewing_stream_updates_each_standing_event_in_turn_and_adds_none() -> None:
+    replay = Replay(standing=3, length=ENOUGH, rate=0, updates=False, renewing=True)
+    standing = [json.loads(item)["metadata"]["uid"] for item in replay.page().items]
+
+    changes = stream(replay, 0, 6)
+
+    assert {change["type"] for change in changes} == {"MODIFIED"}
+    assert [change["object"]["metadata"]["uid"] for change in changes] == 2 * standing
+    assert [change["object"]["count"] for change in changes] == [2, 2, 2, 3, 3, 3]
+
+
+def test_a_stream_goes_on_at_another_rate_from_where_it_was() -> None:
+    clock = FakeClock()
+    replay = Replay(standing=0, length=100, rate=1, updates=False, clock=clock.monotonic)
+    assert (replay.due(), replay.revision) == (0, BASE_REVISION)
+
+    replay.begin()
+    clock.advance(4.5)
+    assert (replay.due(), replay.revision) == (4, BASE_REVISION + 4)
+    assert replay.seconds_to_next() == 0.5
+
+    replay.begin(10)
+    clock.advance(2.05)
+    assert replay.due() == 24
+    assert replay.seconds_to_next() == pytest.approx(0.05)
+
+    clock.advance(60)
+    assert replay.due() == 100
+    assert replay.seconds_to_next() == math.inf
+
+
+def test_the_lease_of_the_bench_refuses_a_write_of_an_older_version() -> None:
+    writes: list[int] = []
+    replay = Replay(standing=0, length=0, rate=0, updates=False)
+    with LeaseServer(replay, on_write=lambda: writes.append(1)) as server:
+        folder = f"{server.url}/apis/coordination.k8s.io/v1/namespaces/default/leases"
+
+        def ask(method: str, url: str, lease: dict[str, Any] | None = None) -> Any:
+            answer = urllib3.request(method, url, json=lease, retries=False)
+            return answer.status, answer.json()
+
+        assert ask("GET", f"{folder}/eventrouter")[0] == 404
+        _, created = ask("POST", folder, {"metadata": {"name": "eventrouter"}})
+        _, renewed = ask("PUT", f"{folder}/eventrouter", created | {"spec": {"holder": "me"}})
+        status, _ = ask("PUT", f"{folder}/eventrouter", created)
+
+        assert status == 409
+        assert ask("GET", f"{folder}/eventrouter") == (200, renewed)
+        assert renewed["spec"] == {"holder": "me"}
+        assert len(writes) == 2
+        assert ask("GET", f"{server.url}/apis/apps/v1/deployments")[0] == 404
 
 
 def test_the_stream_is_the_same_from_wherever_it_is_watched() -> None:

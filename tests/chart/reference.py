@@ -20,39 +20,40 @@ _TOP = """\
 
 # Configuration
 
-Three places have settings: [the watcher](#the-watcher), [Fluent Bit](#fluent-bit) beside it, and
-[the chart](#the-chart), which sets both. A value of the chart is the one to change where there is
-one. The metrics are in [operations.md](operations.md#metrics).
+There are settings for [the watcher](#the-watcher), for [Fluent Bit](#fluent-bit), and for
+[the chart](#the-chart), which sets both. If you use the chart and it has a value for a setting,
+change the value. The metrics are in the [operations reference](operations.md#metrics).
 """
 _WATCHER = """\
 ## The watcher
 
-Options of `eventrouter` and `eventrouter check`; an option wins over its variable, and an empty
-variable counts as not set. A size is a number of bytes, or has a unit: `64K` is 64,000, and `64Ki`
-or `64KiB` is 65,536. In the chart, a variable that no value stands for goes into `env`.
-`eventrouter demo --help` lists what `eventrouter demo` takes.
+`eventrouter` and `eventrouter check` take these options. An option overrides its variable, and an
+empty variable counts as not set. A size is a number of bytes, or has a unit: `64K` is 64,000;
+`64Ki` and `64KiB` are 65,536. In the chart, put a variable that has no value of its own into `env`.
+For the options of the demo, see `eventrouter demo --help`.
 """
 _WATCHER_END = """\
-Two variables have no option: `EVENTROUTER_POD_NAME` and `EVENTROUTER_POD_UID`. The chart sets them:
-together they are who the watcher is in an election.
+Two variables have no option: `EVENTROUTER_POD_NAME` and `EVENTROUTER_POD_UID`. The chart sets them.
+Together they identify the watcher in an election.
 """
 _FLUENT = """\
 ## Fluent Bit
 
-Environment variables of [`fluent/fluent-bit.yaml`](../fluent/fluent-bit.yaml) and, less `ES_…`, of
-[`fluent/stdout.yaml`](../fluent/stdout.yaml). An empty one counts as not set. In the chart, a
-variable that no value stands for goes into `fluentBit.env`.
+[`fluent/fluent-bit.yaml`](../fluent/fluent-bit.yaml) and, without `ES_…`,
+[`fluent/stdout.yaml`](../fluent/stdout.yaml) read these environment variables. An empty one counts
+as not set. In the chart, put a variable that has no value of its own into `fluentBit.env`.
 """
 _EXAMPLES = """\
 ### The examples
 
-Each file of `fluent/examples/` runs by itself. It has these variables, and those above less `ES_…`.
+Each file in `fluent/examples/` is a complete configuration. It reads the variables listed here, and
+those above without `ES_…`.
 """
 _CHART = """\
 ## The chart
 
-The values that `helm install --set` and `--values` take. The chart refuses any other key by its
-name.
+`helm install` takes these values by `--set` and `--values`. The chart refuses a key that is not
+listed here, and names it.
 """
 _OUTPUT_TYPES = """\
 ### Types of outputs

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from eventrouter.kube import credentials, credentials_loader
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
 from tests.integration.cluster import Cluster
+from tests.programs.required import required
+from tests.support.authority import Authority
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +21,25 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("EVENTROUTER_", "KUBE")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _load_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child for each of some hundred watchers would take as long as all the rest. A watcher that
+    is a process has its own, and a test has one that asks for `real_child`.
+    """
+    if "real_child" not in request.fixturenames:
+        monkeypatch.setattr(credentials, "ask_child", credentials_loader.load)
+
+
+@pytest.fixture
+def real_child() -> None:
+    """For the tests that are about the child."""
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path / "authority", openssl=required("openssl"))
 
 
 @pytest.fixture

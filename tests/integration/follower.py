@@ -18,7 +18,8 @@ from eventrouter.capture.states import OldStates
 from eventrouter.clock import Backoff, SystemClock
 from eventrouter.forward.batch import Batch, Positions
 from eventrouter.forward.queue import Queue
-from eventrouter.kube.api import KubeApi, load_configuration
+from eventrouter.kube.api import KubeApi
+from eventrouter.kube.credentials import Credentials
 from eventrouter.kube.events import KubeEvents
 from eventrouter.ops.health import Health
 from eventrouter.ops.metrics import Metrics
@@ -65,7 +66,7 @@ class Follower:
         if not kubeconfig.exists():
             server.write_kubeconfig(kubeconfig)
         self._events = KubeEvents(
-            api=KubeApi(load=lambda: load_configuration(str(kubeconfig))),
+            api=KubeApi(credentials=Credentials.of(str(kubeconfig), clock=SystemClock())),
             field_selector=field_selector,
             metrics=self.metrics,
         )

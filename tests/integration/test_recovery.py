@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 
 from eventrouter.capture import reflector
-from eventrouter.kube import events
+from eventrouter.kube import credentials, events
 from eventrouter.standins.apiserver import listing
 from eventrouter.standins.apiserver.http import Request
 from eventrouter.standins.apiserver.server import ApiServer
@@ -494,9 +494,10 @@ def test_a_watch_names_its_own_end_with_some_spread(
 
 
 def test_a_rotated_token_is_read_again(
-    cluster: Cluster, server: ApiServer, kubeconfig: Path
+    cluster: Cluster, server: ApiServer, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """401: the kubeconfig has the new one, so that no wait is needed and nothing is lost."""
+    monkeypatch.setattr(credentials, "PAUSE_SECONDS", 0.0)
     server.tokens = {"old"}
     server.write_kubeconfig(kubeconfig, token="old")
     with Follower(server, kubeconfig) as follower:
@@ -515,9 +516,14 @@ def test_a_rotated_token_is_read_again(
 
 
 def test_a_token_that_stays_refused_is_tried_until_it_is_right(
-    cluster: Cluster, server: ApiServer, kubeconfig: Path, caplog: pytest.LogCaptureFixture
+    cluster: Cluster,
+    server: ApiServer,
+    kubeconfig: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each try reads the kubeconfig anew, and even a broken one in between ends nothing."""
+    monkeypatch.setattr(credentials, "PAUSE_SECONDS", 0.0)
     server.tokens = {"right"}
     server.write_kubeconfig(kubeconfig, token="wrong")
     cluster.create()

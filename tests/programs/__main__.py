@@ -1,9 +1,9 @@
 """`python -m tests.programs [NAME...]`: build what can be built, and say what is there.
 
 A name is a program's or a group's: `e2e` is all that the end-to-end tests and the drills use, and
-what you get without names; `chart` is what the chart's tests use besides. The exit code is 1 if a
-build failed, and 0 if something is missing that only you can install: the tests that need it are
-then skipped.
+what you get without names; `chart` is what the chart's tests use besides, `bench` what the everyday
+bench compares with. The exit code is 1 if a build failed, and 0 if something is missing that only
+you can install: the tests that need it are then skipped.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ ESSENTIAL = ("etcd", "kube-apiserver", "elasticsearch", "fluent-bit", "openssl")
 GROUPS = {
     "e2e": (*ESSENTIAL, "etcdutl"),  # etcdutl: for one of the drills
     "chart": ("helm", "helm-docs", "helm-unittest"),
+    "bench": ("go-informer",),
 }
 
 
@@ -65,6 +66,7 @@ _GO_PROGRAMS = (
         "cmd/helm-unittest",
         source=Source.INSTALLED,
     ),
+    GoProgram("go-informer", "../../bench/go", "k8s.io/client-go", is_own=True),
 )
 
 RECIPES: dict[str, Recipe] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -28,10 +29,11 @@ class GoProgram:
     """A program that an ordinary `go build` makes."""
 
     name: str
-    folder: str  # the module below go/ that requires it
+    folder: str  # of the go.mod that requires it, from go/ on
     module: str  # whose version in go.mod is the program's
     package: str = ""  # within the module
     source: Source = Source.BUILD
+    is_own: bool = False  # its code is in that folder; `module` is what it is built from
 
     @property
     def recipe(self) -> Recipe:
@@ -40,12 +42,12 @@ class GoProgram:
 
     @property
     def version(self) -> str:
-        """The version in go.mod, without the v."""
+        """The version in go.mod, without the v; of our own code with a digest of it."""
         text = (GO_MODULES / self.folder / "go.mod").read_text()
         found = re.search(rf"^\s*{re.escape(self.module)} v(\S+)", text, re.MULTILINE)
         if found is None:
             raise BuildError(f"{self.folder}/go.mod does not require {self.module}")
-        return found[1]
+        return f"{found[1]}-{_digest(GO_MODULES / self.folder)}" if self.is_own else found[1]
 
     @property
     def built(self) -> Path:
@@ -65,13 +67,14 @@ class GoProgram:
     def build(self, progress: Progress) -> None:
         """Build it into the cache. Raises BuildError."""
         progress(f"building {self.name} {self.version}, several minutes the first time")
+        package = "." if self.is_own else f"{self.module}/{self.package}".rstrip("/")
 
         def build_in(folder: Path) -> None:
             run(
                 [
                     *("go", "build", "-mod=readonly", "-trimpath", "-buildvcs=false"),
                     *("-ldflags", self._linker_flags()),
-                    *("-o", str(folder / self.name), f"{self.module}/{self.package}".rstrip("/")),
+                    *("-o", str(folder / self.name), package),
                 ],
                 cwd=GO_MODULES / self.folder,
                 environment={"CGO_ENABLED": "0", "GOWORK": "off"},
@@ -105,3 +108,9 @@ class GoProgram:
                 flags += ["-X", f"{package}.gitVersion=v{self.version}"]
                 flags += ["-X", f"{package}.gitMajor={major}", "-X", f"{package}.gitMinor={minor}"]
         return " ".join(flags)
+
+
+def _digest(folder: Path) -> str:
+    """Changes with the code, so that no build of older code is taken for one of it."""
+    files = sorted([*folder.glob("*.go"), *folder.glob("go.*")])
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:8]

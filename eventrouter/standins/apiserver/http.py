@@ -1,4 +1,4 @@
-"""As much of HTTP/1.1 as a server needs that only ever answers GET."""
+"""As much of HTTP/1.1 as a server of small requests needs."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Request:
     path: str
     query: dict[str, str]
     headers: dict[str, str]
+    body: bytes = b""
     time: float = field(default_factory=time.monotonic)
 
     @property
@@ -60,10 +61,10 @@ def read_request(reader: BinaryIO) -> Request | None:
     while line := reader.readline().decode("latin-1").strip():
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
-    reader.read(int(headers.get("content-length", 0)))
+    body = reader.read(int(headers.get("content-length", 0)))
     target = urlsplit(words[1])
     query = dict(parse_qsl(target.query, keep_blank_values=True))
-    return Request(words[0], target.path, query, headers)
+    return Request(words[0], target.path, query, headers, body)
 
 
 def response(

@@ -96,6 +96,10 @@ class ApiServer(StandIn):
     def write_kubeconfig(self, path: Path, *, token: str = "demo") -> None:
         path.write_text(_KUBECONFIG.format(url=self.url, token=token), encoding="utf-8")
 
+    def answer_other(self, request: Request) -> bytes:
+        """What a server that has more than events answers, in JSON. Raises Refusal."""
+        raise Refusal.not_found()
+
     def serve(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as reader:
             while (request := read_request(reader)) is not None:
@@ -117,7 +121,8 @@ class ApiServer(StandIn):
             connection.sendall(response(200, encode(_VERSION), request=request))
             return
         if not _EVENTS.fullmatch(request.path):
-            raise Refusal.not_found()
+            connection.sendall(response(200, self.answer_other(request), request=request))
+            return
         if request.method != "GET":
             raise Refusal(405, "the server does not allow this method on the requested resource")
         verb = "watch" if request.is_watch else "list"

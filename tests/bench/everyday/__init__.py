@@ -1,0 +1,1 @@
+"""What the pair costs on an ordinary day, beside two peers on the same stream."""

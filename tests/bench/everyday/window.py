@@ -1,0 +1,109 @@
+"""One stretch of time, and what each program of a contestant used in it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from tests.bench.accounting import (
+    Thread,
+    cpu_seconds,
+    machine_cpu_seconds,
+    shared_fairly,
+    threads,
+    written_bytes,
+)
+from tests.bench.everyday.contestant import Contestant
+from tests.programs import Program, ProgramError
+
+Figures = dict[str, Any]
+
+# The smallest record of one event of the stream that any contestant prints. Who prints less than
+# four fifths of that has stalled, and its figures are worth nothing.
+_LEAST_BYTES = 800
+_ENOUGH = 0.8
+
+
+class _Account(NamedTuple):
+    at: float
+    cpu: dict[str, float]
+    threads: dict[str, dict[int, Thread]]
+    printed: int
+    others: float  # CPU seconds of all the machine that are not the bench's
+
+
+def measure(contestant: Contestant, *, seconds: float, rate: float) -> Figures:
+    """Let so many seconds pass, at so many events a second, and say what they took.
+
+    `cpu` is shares of one core by program, `sleeps` is times a second by program and thread.
+    """
+    before = _account(contestant)
+    time.sleep(seconds)
+    after = _account(contestant)
+    passed = after.at - before.at
+    printed = after.printed - before.printed
+    return {
+        "seconds": passed,
+        "events": rate * passed,
+        "cpu": {name: (after.cpu[name] - before.cpu[name]) / passed for name in after.cpu},
+        "threads": {
+            name: by_thread(before.threads[name], after.threads[name], seconds=passed)
+            for name in after.threads
+        },
+        "printed": printed,
+        "is_stalled": is_stalled(printed, events=rate * passed),
+        "others": (after.others - before.others) / passed,
+        "load": os.getloadavg()[0],
+    }
+
+
+def is_stalled(printed_bytes: int, *, events: float) -> bool:
+    """Whether so little was printed that it can't have been all of these events."""
+    return printed_bytes < _ENOUGH * _LEAST_BYTES * events
+
+
+def by_thread(
+    before: Mapping[int, Thread], after: Mapping[int, Thread], *, seconds: float
+) -> dict[str, dict[str, float]]:
+    """CPU and sleeps a second of the threads of each name. Those that have ended don't count."""
+    sums: dict[str, dict[str, float]] = defaultdict(lambda: {"cpu": 0.0, "sleeps": 0.0})
+    for number, thread in after.items():
+        early = before.get(number, Thread(thread.name, 0.0, 0))
+        sums[thread.name]["cpu"] += (thread.cpu - early.cpu) / seconds
+        sums[thread.name]["sleeps"] += (thread.sleeps - early.sleeps) / seconds
+    return dict(sums)
+
+
+def memory(programs: Mapping[str, Program]) -> dict[str, dict[str, int]]:
+    """Bytes by program: resident now and at most; with shared pages by their share."""
+    return {
+        name: {
+            "resident": program.memory_bytes(),
+            "peak": program.peak_memory_bytes(),
+            "fair": _fair(program),
+        }
+        for name, program in programs.items()
+    }
+
+
+def _fair(program: Program) -> int:
+    with suppress(OSError, ProgramError):  # some kernels don't have it
+        return shared_fairly(program.pid)
+    return 0
+
+
+def _account(contestant: Contestant) -> _Account:
+    programs = contestant.programs
+    cpu = {name: cpu_seconds(program.pid) for name, program in programs.items()}
+    own = sum(cpu.values()) + cpu_seconds(contestant.source.pid) + time.process_time()
+    return _Account(
+        at=time.monotonic(),
+        cpu=cpu,
+        threads={name: threads(program.pid) for name, program in programs.items()},
+        printed=written_bytes(contestant.printer.pid),
+        others=machine_cpu_seconds() - own,
+    )

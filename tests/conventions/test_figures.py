@@ -1,0 +1,65 @@
+"""The figures that the documentation shows are those that were recorded, not typed by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.bench import report
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PERFORMANCE = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+DRILLS = (ROOT / "docs" / "drills.md").read_text(encoding="utf-8")
+RESULTS = json.loads((ROOT / "docs" / "performance" / "results.json").read_text(encoding="utf-8"))
+
+
+class Drill(NamedTuple):
+    """A row of the drills' tables: written, in Elasticsearch, forgotten, lost, twice."""
+
+    written: int
+    held: int
+    forgotten: int
+    lost: int
+    twice: int
+
+
+def drills() -> list[Drill]:
+    rows = re.findall(r"(?m)^\| [^|]+ " + r"\| (\d+) " * 5 + r"\| [\d.]+ s \|$", DRILLS)
+    return [Drill(*map(int, row)) for row in rows]
+
+
+def test_the_readme_has_the_drills_sums() -> None:
+    rows = drills()
+    lost, twice, held = (
+        sum(getattr(row, name) for row in rows) for name in ("lost", "twice", "held")
+    )
+
+    assert rows
+    assert f"**{lost} lost, {twice} stored twice** | of {held:,} states, in {len(rows)} " in README
+
+
+def test_a_drill_s_figures_add_up() -> None:
+    for row in drills():
+        assert row.written == row.held + row.forgotten + row.lost, row
+
+
+def test_the_readme_has_the_recorded_rate() -> None:
+    rate = RESULTS["stream"]["rate"]
+
+    assert f"**{rate:,.0f} events a second**" in README
+    assert f"{rate / RESULTS['reference']['rate']:.1f} times as many" in README
+
+
+def test_the_readme_has_the_recorded_memory() -> None:
+    memory = RESULTS["memory"]
+    listed, streamed = memory["listed"]["events"], memory["streamed"]["events"]
+
+    assert f"**{memory['streamed']['peak'] / 2**20:.0f} MiB of memory**" in README
+    assert f"after {listed:,} events listed and {streamed:,} streamed" in README
+
+
+def test_the_page_about_performance_has_the_recorded_table() -> None:
+    assert report.table(RESULTS) in PERFORMANCE

@@ -1,0 +1,71 @@
+"""A certificate authority for tests, by the openssl command."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Certificate(NamedTuple):
+    """A certificate and its key, each in a file."""
+
+    cert: Path
+    key: Path
+
+
+class Authority:
+    """A CA that issues certificates for a day, with the extensions that Python 3.13 insists on."""
+
+    def __init__(self, folder: Path, *, openssl: Path) -> None:
+        self._folder = folder
+        self._openssl = openssl
+        folder.mkdir()
+        self._own = self._make(
+            "ca",
+            "basicConstraints=critical,CA:TRUE",
+            "keyUsage=critical,keyCertSign,cRLSign",
+            "subjectKeyIdentifier=hash",
+        )
+
+    @property
+    def file(self) -> Path:
+        """Its own certificate."""
+        return self._own.cert
+
+    def server(self, *names: str) -> Certificate:
+        """For a server of these names, such as `IP:127.0.0.1` and `DNS:localhost`."""
+        return self._issue("server", "serverAuth", f"subjectAltName={','.join(names)}")
+
+    def client(self, name: str) -> Certificate:
+        """For a client."""
+        return self._issue(name, "clientAuth")
+
+    def _issue(self, name: str, usage: str, *extensions: str) -> Certificate:
+        return self._make(
+            name,
+            "basicConstraints=critical,CA:FALSE",
+            "keyUsage=critical,digitalSignature",
+            f"extendedKeyUsage={usage}",
+            "authorityKeyIdentifier=keyid",
+            *extensions,
+            issuer=self._own,
+        )
+
+    def _make(self, name: str, *extensions: str, issuer: Certificate | None = None) -> Certificate:
+        made = Certificate(self._folder / f"{name}.crt", self._folder / f"{name}.key")
+        command = [
+            self._openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt",
+            "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", f"/CN={name}",
+            "-out", made.cert, "-keyout", made.key,
+            *(word for extension in extensions for word in ("-addext", extension)),
+            *(("-CA", issuer.cert, "-CAkey", issuer.key) if issuer else ()),
+        ]  # fmt: skip
+        subprocess.run(command, check=True, capture_output=True)
+        return made
+
+
+def inline(path: Path) -> str:
+    """A file as a kubeconfig holds it, in one of its `-data` fields."""
+    return base64.b64encode(path.read_bytes()).decode()
