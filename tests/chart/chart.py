@@ -127,8 +127,8 @@ def pod_of(objects: list[Json]) -> Json:
 
 
 def sidecar_of(objects: list[Json]) -> Json:
-    """The Fluent Bit container."""
-    container: Json = pod_of(objects)["initContainers"][0]
+    """The Fluent Bit container, which starts right before the watcher."""
+    container: Json = pod_of(objects)["initContainers"][-1]
     assert container["name"] == "fluent-bit"
     return container
 

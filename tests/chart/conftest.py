@@ -34,6 +34,8 @@ def cluster(tmp_path_factory):
             server.client.call("POST", accounts, {"metadata": {"name": "default"}})
         priority = {"metadata": {"name": "high"}, "value": 1000}
         server.client.call("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", priority)
+        runtime = {"metadata": {"name": "gvisor"}, "handler": "gvisor"}
+        server.client.call("POST", "/apis/node.k8s.io/v1/runtimeclasses", runtime)
         yield server
 
 

@@ -29,7 +29,8 @@ _WATCHER = """\
 
 `eventrouter` and `eventrouter check` take these options. An option overrides its variable, and an
 empty variable counts as not set. A size is a number of bytes, or has a unit: `64K` is 64,000;
-`64Ki` and `64KiB` are 65,536. In the chart, put a variable that has no value of its own into `env`.
+`64Ki` and `64KiB` are 65,536. In the chart, put a variable that has no value of its own into
+`watcher.env`.
 For the options of the demo, see `eventrouter demo --help`.
 """
 _WATCHER_END = """\

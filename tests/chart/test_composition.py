@@ -72,8 +72,8 @@ def test_what_is_given_to_a_dependency_is_as_strict(umbrella):
     )
     assert list(outputs_of(objects)) == ["elasticsearch", "nothing"]
     assert watcher_of(objects)["image"].startswith("mirror.example.com/")
-    with pytest.raises(Refused, match="additional properties 'replica' not allowed"):
-        umbrella.render(eventrouter={"replica": 2})
+    with pytest.raises(Refused, match="additional properties 'replicas' not allowed"):
+        umbrella.render(eventrouter={"replicas": 2})
 
 
 def test_an_umbrella_chart_has_it_twice(tmp_path):

@@ -140,7 +140,7 @@ def test_warnings_are_given_where_they_apply(values, warning):
 
 def test_with_several_replicas_the_logs_of_all_are_shown():
     # `kubectl logs deployment/…` takes one pod, which may be one that stands by.
-    text = notes(values={"replicas": 2})
+    text = notes(values={"replicaCount": 2})
     selector = "app.kubernetes.io/instance=events,app.kubernetes.io/name=eventrouter"
     assert f"kubectl logs -f -n logging --tail=-1 --selector {selector}\n" in text
     assert "kubectl logs -f -n logging deployment/" not in text

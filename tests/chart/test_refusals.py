@@ -17,7 +17,8 @@ def outputs(**named):
 @pytest.mark.parametrize(
     ("values", "where", "named"),
     [
-        ({"replicaCount": 2}, "", "replicaCount"),
+        ({"replicas": 2}, "", "replicas"),
+        ({"watcher": {"image": {}}}, "/watcher", "image"),
         ({"watch": {"types": ["Warning"]}}, "/watch", "types"),
         ({"image": {"name": "x"}}, "/image", "name"),
         ({"fluentBit": {"extraFilters": []}}, "/fluentBit", "extraFilters"),
@@ -32,7 +33,8 @@ def outputs(**named):
         ({"outputs": {"a--b": HTTP}}, "/outputs", "a--b"),
         ({"outputs": {"a" * 41: HTTP}}, "/outputs", "a" * 41),
         ({"persistence": {"size": "1Gi"}}, "/persistence", "size"),
-        ({"metrics": {"podMonitor": {"enabled": True}}}, "/metrics", "podMonitor"),
+        ({"metrics": {"monitor": {"enabled": True}}}, "", "metrics"),
+        ({"podMonitor": {"kind": "PodMonitor"}}, "/podMonitor", "kind"),
         ({"networkPolicy": {"egress": []}}, "/networkPolicy", "egress"),
     ],
 )
@@ -43,8 +45,11 @@ def test_unknown_keys(values, where, named):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"replicas": "two"}, "at '/replicas': got string, want integer"),
-        ({"logLevel": "loud"}, "at '/logLevel': value must be one of 'debug', 'info'"),
+        ({"replicaCount": "two"}, "at '/replicaCount': got string, want integer"),
+        (
+            {"watcher": {"logLevel": "loud"}},
+            "at '/watcher/logLevel': value must be one of 'debug', 'info'",
+        ),
         (
             {"watch": {"namespaces": ["Team A"]}},
             "at '/watch/namespaces/0': 'Team A' does not match",
@@ -60,7 +65,7 @@ def test_unknown_keys(values, where, named):
         (outputs(x={"type": "s3", "keyFormat": "events"}), "at '/outputs/x/keyFormat'"),
         (outputs(x={"type": "kafka", "messageKey": "name"}), "at '/outputs/x/messageKey'"),
         ({"buffer": {"size": "big"}}, "at '/buffer/size'"),
-        ({"metrics": {"monitor": {"kind": "Probe"}}}, "at '/metrics/monitor/kind'"),
+        ({"podMonitor": {"interval": "often"}}, "at '/podMonitor/interval'"),
         ({"fluentBit": {"filters": [{"match": "*"}]}}, "at '/fluentBit/filters/0'"),
     ],
 )
@@ -72,8 +77,12 @@ def test_wrong_values(values, message):
     ("values", "message"),
     [
         (
-            {"replicas": 2, "persistence": {"enabled": True}},
-            "replicas: with persistence.enabled there can be one only",
+            {"replicaCount": 2, "persistence": {"enabled": True}},
+            "replicaCount: with persistence.enabled there can be one only",
+        ),
+        (
+            {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}},
+            "serviceMonitor.enabled: must be false with podMonitor.enabled",
         ),
         (outputs(stdout={"enabled": False}), "outputs: none is on"),
         (outputs(stdout=None), "outputs: none is on"),
@@ -218,7 +227,10 @@ def extra(plugin, **properties):
             {"fluentBit": {"env": [{"name": "SLACK_WEBHOOK", "value": "https://x"}]}},
             "fluentBit.env[0]: must not hold a secret",
         ),
-        ({"env": [{"name": "API_TOKEN", "value": "x"}]}, "env[0]: must not hold a secret"),
+        (
+            {"watcher": {"env": [{"name": "API_TOKEN", "value": "x"}]}},
+            "watcher.env[0]: must not hold a secret",
+        ),
     ],
 )
 def test_literal_secrets(values, message):

@@ -11,6 +11,7 @@ from tests.chart.chart import (
     CHART,
     env_of,
     one,
+    pod_of,
     render,
     sidecar_of,
     watcher_of,
@@ -64,12 +65,63 @@ def test_given_variables_replace_ours():
     [
         ("default", "RollingUpdate"),
         ("high-availability", "RollingUpdate"),
+        ("spread", "RollingUpdate"),
         ("persistence", "Recreate"),
         ("persistence-existing", "Recreate"),
     ],
 )
 def test_two_pods_never_share_a_volume(case, strategy):
     assert one(render(case), "Deployment")["spec"]["strategy"]["type"] == strategy
+
+
+def test_each_container_has_a_security_context_of_its_own():
+    objects = render("overrides")
+    assert watcher_of(objects)["securityContext"]["runAsUser"] == 65534
+    assert sidecar_of(objects)["securityContext"]["runAsUser"] == 65533
+
+
+def test_fields_of_pods_are_put_where_kubernetes_has_them():
+    pod = pod_of(render("overrides"))
+    assert pod["runtimeClassName"] == "gvisor"
+    assert pod["schedulerName"] == "custom-scheduler"
+    assert [container["name"] for container in pod["initContainers"]] == ["wait", "fluent-bit"]
+    assert [container["name"] for container in pod["containers"]] == ["watcher", "proxy"]
+    assert pod["terminationGracePeriodSeconds"] == 90
+    assert "topologySpreadConstraints" not in pod
+
+
+def test_replicas_are_spread_over_nodes_unless_it_is_said_otherwise():
+    (constraint,) = pod_of(render("high-availability"))["topologySpreadConstraints"]
+    assert constraint["topologyKey"] == "kubernetes.io/hostname"
+    assert constraint["whenUnsatisfiable"] == "ScheduleAnyway"
+    selector = one(render("high-availability"), "Deployment")["spec"]["selector"]
+    assert constraint["labelSelector"] == selector
+    (constraint,) = pod_of(render("spread"))["topologySpreadConstraints"]
+    assert constraint["topologyKey"] == "topology.kubernetes.io/zone"
+
+
+def test_a_changed_object_of_the_release_restarts_the_pods():
+    def sums(values):
+        annotations = one(render(values=values), "Deployment")["spec"]["template"]["metadata"]
+        return {
+            name: value
+            for name, value in annotations["annotations"].items()
+            if name.startswith("checksum/")
+        }
+
+    def secret(text):
+        data = {"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "s"}}
+        return {"extraObjects": [{**data, "stringData": {"password": text}}]}
+
+    assert sums({}) != sums({"extraFields": {"a": "b"}})
+    assert sums(secret("a")) == sums(secret("a")) != sums(secret("b"))
+
+
+def test_a_budget_is_by_what_may_be_away_or_by_what_must_stay():
+    budget = one(render("high-availability"), "PodDisruptionBudget")["spec"]
+    assert (budget["maxUnavailable"], "minAvailable" in budget) == (1, False)
+    budget = one(render("spread"), "PodDisruptionBudget")["spec"]
+    assert (budget["minAvailable"], "maxUnavailable" in budget) == (2, False)
 
 
 def test_the_lease_has_no_spec_that_an_upgrade_could_undo():
@@ -79,7 +131,8 @@ def test_the_lease_has_no_spec_that_an_upgrade_could_undo():
 
 def test_a_probe_is_merged_into_its_default_and_null_takes_out():
     exec_probe = {"httpGet": None, "exec": {"command": ["eventrouter", "check"]}}
-    watcher = watcher_of(render(values={"livenessProbe": exec_probe, "readinessProbe": None}))
+    probes = {"livenessProbe": exec_probe, "readinessProbe": None}
+    watcher = watcher_of(render(values={"watcher": probes}))
     assert watcher["livenessProbe"] == {
         "exec": {"command": ["eventrouter", "check"]},
         "periodSeconds": 10,
