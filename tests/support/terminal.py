@@ -76,7 +76,7 @@ class Terminal:
     def press_ctrl_c(self) -> None:
         os.write(self._ours, _CTRL_C)
 
-    def wait_for(self, pattern: str, *, timeout: float = 60.0) -> None:
+    def wait_for(self, pattern: str, *, timeout: float = 120.0) -> None:
         """Wait until the output matches a regular expression somewhere."""
         with self._changed:
             self._changed.wait_for(
@@ -85,7 +85,7 @@ class Terminal:
         if not re.search(pattern, self.output):
             raise AssertionError(f"{pattern!r} is not in the output:\n{self.output}")
 
-    def wait(self, *, timeout: float = 60.0) -> int:
+    def wait(self, *, timeout: float = 120.0) -> int:
         """Wait until the command has ended. Its exit code."""
         code = self._process.wait(timeout)
         self._reader.join(timeout)
