@@ -1,4 +1,4 @@
-"""`eventrouter setup` on a real Elasticsearch that has no ILM: that part is played."""
+"""`eventrouter setup` on a real server that has no ILM and no ISM: that part is played."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
 from eventrouter.setup.command import main
+from eventrouter.setup.mapping import Server
 from tests.programs import Elasticsearch
 from tests.support.searchserver import SearchServer
 
@@ -15,7 +16,7 @@ POLICY, TEMPLATE = "/_ilm/policy/kube-events", "/_index_template/kube-events"
 
 
 class Setup:
-    """Runs the command through the front that plays ILM."""
+    """Runs the command through the front that plays the policies."""
 
     def __init__(self, front: SearchServer) -> None:
         self.front = front
@@ -24,12 +25,13 @@ class Setup:
         """Exit code and lines."""
         said = io.StringIO()
         with redirect_stdout(said):
-            code = main(["--elasticsearch", self.front.url, *options], threading.Event())
+            server = f"--{self.front.server.value.lower()}"
+            code = main([server, self.front.url, *options], threading.Event())
         return code, said.getvalue().splitlines()
 
 
 @contextmanager
-def setup_of(elasticsearch: Elasticsearch) -> Iterator[Setup]:
+def setup_of(upstream: Elasticsearch, *, server: Server = Server.ELASTICSEARCH) -> Iterator[Setup]:
     """The command, for this server."""
-    with SearchServer(upstream=elasticsearch.url) as front:
+    with SearchServer(server, upstream=upstream.url) as front:
         yield Setup(front)

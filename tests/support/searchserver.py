@@ -1,7 +1,7 @@
 """What `eventrouter setup` asks of Elasticsearch and OpenSearch, as strict as they are.
 
 Bodies and answers follow the reference of the two servers. With an `upstream`, a real
-Elasticsearch without ILM, only ILM is played: the rest goes there, and the template less its
+server without ILM or ISM, only those are played: the rest goes there, and the template less its
 `index.lifecycle`, which that server does not know.
 """
 
