@@ -102,7 +102,9 @@ class Pipeline:
         self._resumption = resume(last, source_id=surroundings.source_id, buffer=buffer.identity)
         self._backlog = Backlog(buffer=buffer, metrics=metrics, note=health.note, clock=clock)
         self._queue = Queue(
-            linger_seconds=lambda: pacing.linger_seconds(self._backlog.chunks), clock=clock
+            linger_seconds=lambda: pacing.linger_seconds(self._backlog.chunks),
+            is_collecting=lambda: pacing.is_collecting(self._backlog.chunks),
+            clock=clock,
         )
         metrics.queue_events.set_function(lambda: self._queue.records)
         metrics.queue_bytes.set_function(lambda: self._queue.size_bytes)

@@ -31,12 +31,19 @@ class Queue:
         max_records: int = MAX_RECORDS,
         max_bytes: int = MAX_BYTES,
         linger_seconds: Callable[[], float] = lambda: pacing.linger_seconds(0),
+        is_collecting: Callable[[], bool] = lambda: False,
         clock: Clock | None = None,
     ) -> None:
-        """`linger_seconds` says how old a batch that is not full must be before it is taken."""
+        """`linger_seconds` says how old a batch that is not full must be before it is taken.
+
+        While it `is_collecting`, full batches wait as well, until the queue is half full, and then
+        all of them are taken in a row.
+        """
         self._max_records = max_records
         self._max_bytes = max_bytes
         self._linger_seconds = linger_seconds
+        self._is_collecting = is_collecting
+        self._is_releasing = False
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._filled = threading.Condition(self._lock)
@@ -92,6 +99,7 @@ class Queue:
             self.records -= batch.records
             self.size_bytes -= batch.size_bytes
             self._since = self._clock.monotonic()
+            self._is_releasing = bool(self._batches) and self._is_collecting()
             self._emptied.notify_all()
             return batch
 
@@ -133,7 +141,12 @@ class Queue:
     def _is_due(self) -> bool:
         return bool(self._batches) and (
             self._closed
-            or self.records >= BATCH_RECORDS
-            or self.size_bytes >= BATCH_BYTES
+            or self._is_releasing
+            or self._is_full()
             or self._clock.monotonic() >= self._since + self._linger_seconds()
         )
+
+    def _is_full(self) -> bool:
+        if self._is_collecting():
+            return not self._is_half_empty()
+        return self.records >= BATCH_RECORDS or self.size_bytes >= BATCH_BYTES

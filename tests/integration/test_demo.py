@@ -188,15 +188,16 @@ def test_a_terminal_that_is_closed_ends_the_demo_and_its_sidecar() -> None:
 
 @pytest.fixture
 def make() -> tuple[str, ...]:
-    """The command `make run`, which must not set anything up here."""
+    """The command `make run`. It must not set anything up here, nor take our own variables."""
     program = shutil.which("make")
     if program is None or not (ROOT / ".venv" / ".run").exists():
         pytest.skip("no make, or no .venv that it has set up")
-    return (program, "-C", str(ROOT), "--no-print-directory", "--old-file=.venv/.run", "run")
+    flags = ("-C", str(ROOT), "--no-print-directory", "--old-file=.venv/.run")
+    return (program, *flags, "run", "ARGS=", "ELASTICSEARCH=")
 
 
 def test_make_run_ends_with_a_summary_at_ctrl_c(make: tuple[str, ...]) -> None:
-    with Terminal(make, environment=STAND_IN) as terminal:
+    with Terminal((*make, "FORMAT="), environment=STAND_IN) as terminal:
         terminal.wait_for("UPDATED")
         terminal.press_ctrl_c()
         assert terminal.wait() == 0

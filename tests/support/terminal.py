@@ -131,9 +131,9 @@ class Terminal:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without what would override the terminal's own size and colours."""
-    overriding = ("COLUMNS", "LINES", "NO_COLOR")
-    return {name: value for name, value in os.environ.items() if name not in overriding}
+    """Ours, without what overrides a terminal's size and colours, or is for our own `make`."""
+    foreign = ("COLUMNS", "LINES", "NO_COLOR", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
+    return {name: value for name, value in os.environ.items() if name not in foreign}
 
 
 def _keep_output_at_ctrl_c(terminal: int) -> None:

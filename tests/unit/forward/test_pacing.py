@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from eventrouter.forward.pacing import LINGER_SECONDS, linger_seconds
+from eventrouter.forward.pacing import LINGER_SECONDS, is_collecting, linger_seconds
 
 
 def test_nothing_is_held_back_while_nothing_waits() -> None:
     assert linger_seconds(0) == 0.1
+    assert not is_collecting(0)
+
+
+def test_batches_are_collected_from_the_first_longer_linger_on() -> None:
+    first, _ = LINGER_SECONDS[1]
+
+    assert not is_collecting(first - 1)
+    assert is_collecting(first)
 
 
 @pytest.mark.parametrize(("waiting", "seconds"), LINGER_SECONDS)

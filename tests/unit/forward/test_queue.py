@@ -220,6 +220,34 @@ def test_a_batch_lingers_for_as_long_as_it_is_told_at_the_moment(clock: FakeCloc
     assert entries_of(queue.take(patience_seconds=0)) == [b"one"]
 
 
+def test_while_it_collects_full_batches_wait_too_and_then_go_in_a_row(clock: FakeClock) -> None:
+    """At any rate: what arrives within one flush of Fluent Bit shares its chunks."""
+    queue = Queue(clock=clock, linger_seconds=lambda: LINGER, is_collecting=lambda: True)
+    full = [b"x"] * BATCH_RECORDS
+    for _ in range(3):
+        queue.put(batch_of(*full), patience_seconds=0)
+    assert queue.take(patience_seconds=0) is None
+
+    clock.advance(LINGER)
+
+    assert [entries_of(queue.take(patience_seconds=0)) for _ in range(3)] == [full] * 3
+    queue.put(batch_of(*full), patience_seconds=0)
+    assert queue.take(patience_seconds=0) is None
+
+
+def test_what_it_collects_fills_no_more_than_half_of_it(clock: FakeClock) -> None:
+    """So that a reflector always finds room."""
+    queue = Queue(
+        max_records=10, clock=clock, linger_seconds=lambda: LINGER, is_collecting=lambda: True
+    )
+    queue.put(batch_of(*[b"x"] * 5), patience_seconds=0)
+    assert queue.take(patience_seconds=0) is None
+
+    queue.put(batch_of(b"y"), patience_seconds=0)
+
+    assert len(entries_of(queue.take(patience_seconds=0))) == 6
+
+
 # --- its bounds
 
 
