@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from eventrouter import __version__
+from tests.chart import index_files
 from tests.chart.chart import CHART, ROOT, of_kind, one, template, write_readme
 
 COPIES = {
@@ -43,6 +44,12 @@ def copies():
 @pytest.mark.parametrize(("copy", "source"), copies())
 def test_a_copy_has_the_same_bytes(copy: Path, source: Path):
     assert copy.read_bytes() == source.read_bytes(), WRITE
+
+
+def test_the_files_of_the_index_are_what_setup_writes():
+    assert {path.name: path.read_text() for path in index_files.FOLDER.iterdir()} == (
+        index_files.files()
+    ), WRITE
 
 
 def test_all_that_the_chart_reads_is_copied():
