@@ -25,6 +25,7 @@ FILES = {
     path.name.removesuffix("-values.yaml"): path for path in sorted((CHART / "ci").glob("*.yaml"))
 } | EXAMPLES
 CASES = list(FILES)
+WORKLOADS = ("Deployment", "StatefulSet")
 NEWEST = "1.36.0"
 # Ten times as fast, where PyYAML has libyaml.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -120,9 +121,21 @@ def of_kind(objects: list[Json], kind: str) -> list[Json]:
     return [item for item in objects if item["kind"] == kind]
 
 
+def workload_of(objects: list[Json]) -> Json:
+    """The Deployment or the StatefulSet."""
+    (found,) = (item for item in objects if item["kind"] in WORKLOADS)
+    return found
+
+
+def template_of(objects: list[Json]) -> Json:
+    """The template of its pods."""
+    template: Json = workload_of(objects)["spec"]["template"]
+    return template
+
+
 def pod_of(objects: list[Json]) -> Json:
-    """The specification of the Deployment's pods."""
-    spec: Json = one(objects, "Deployment")["spec"]["template"]["spec"]
+    """The specification of its pods."""
+    spec: Json = template_of(objects)["spec"]
     return spec
 
 
@@ -143,8 +156,8 @@ def watcher_of(objects: list[Json]) -> Json:
 def pods(objects: list[Json]) -> Iterator[tuple[str, Json]]:
     """Each specification of a pod, with the name of what has it."""
     for item in objects:
-        if item["kind"] == "Deployment":
-            yield "Deployment", item["spec"]["template"]["spec"]
+        if item["kind"] in WORKLOADS:
+            yield item["kind"], item["spec"]["template"]["spec"]
         elif item["kind"] == "Pod":
             yield "Pod " + item["metadata"]["name"], item["spec"]
 

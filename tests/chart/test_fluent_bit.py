@@ -13,7 +13,7 @@ from tests.chart.chart import (
     ROOT,
     config_of,
     env_of,
-    one,
+    pod_of,
     render,
     sidecar_of,
     write_config,
@@ -84,7 +84,7 @@ def test_a_config_map_of_the_users_own_replaces_it_all():
     objects = render("existing-config-map")
     assert not [item for item in objects if item["kind"] == "ConfigMap"]
     assert env_of(sidecar_of(objects)).keys() == {"BUFFER_PATH", "HTTP_LISTEN", "LOG_LEVEL"}
-    volumes = one(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    volumes = pod_of(objects)["volumes"]
     assert volumes[0] == {"name": "config", "configMap": {"name": "my-fluent-bit"}}
 
 

@@ -16,6 +16,7 @@ from tests.chart.chart import (
     pod_of,
     render,
     sidecar_of,
+    template_of,
 )
 from tests.chart.output_types import COMMON, OutputTypes
 
@@ -300,7 +301,7 @@ def test_the_node_agent_is_told_off_when_the_events_are_written_directly():
         "elasticsearch": "true",
         "opensearch": "true",
     }.items():
-        pod = one(render(case), "Deployment")["spec"]["template"]["metadata"]
+        pod = template_of(render(case))["metadata"]
         key = "fluentbit.io/exclude_stdout-fluent-bit"
         assert pod["annotations"].get(key) == told, case
         assert pod["annotations"]["kubectl.kubernetes.io/default-container"] == "fluent-bit"

@@ -77,8 +77,12 @@ def test_wrong_values(values, message):
     ("values", "message"),
     [
         (
-            {"replicaCount": 2, "persistence": {"enabled": True}},
-            "replicaCount: with persistence.enabled there can be one only",
+            {"replicaCount": 2, "persistence": {"enabled": True, "existingClaim": "a"}},
+            "replicaCount: must be 1 with persistence.existingClaim",
+        ),
+        (
+            {"persistence": {"existingClaim": "a"}},
+            "persistence.enabled: must be true, as persistence.existingClaim is set",
         ),
         (
             {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}},
