@@ -138,7 +138,7 @@ bench: $(VENV)/.dev  ## what it costs, some minutes on a quiet machine; ARGS="--
 
 # A peer that can't be built is left out.
 bench-everyday: $(VENV)/.dev  ## an ordinary day beside two peers, 12 minutes; LONG=1 for hours
-	@$(BIN)/python -m tests.programs bench || true
+	@$(BIN)/python -m tests.programs bench >&2 || true
 	@$(BIN)/python -m tests.bench.everyday $(if $(LONG),--long) $(ARGS)
 
 bench-real: $(VENV)/.dev  ## the same with a real kube-apiserver and etcd; builds them

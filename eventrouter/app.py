@@ -1,34 +1,35 @@
-"""The one place that wires: builds it all from the settings, starts it and stops it in order."""
+"""The application: builds everything from the settings, starts it and stops it in order."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from eventrouter.checkpoint.buffer import Buffer, FluentBitBuffer, NoBuffer
+from eventrouter.checkpoint.contents import Checkpoint, source_id
 from eventrouter.checkpoint.election import Election
-from eventrouter.checkpoint.stores import Checkpoint, CheckpointWriter, FileCheckpoint, NoCheckpoint
+from eventrouter.checkpoint.stores import CheckpointStore, FileCheckpoint, NoCheckpoint
 from eventrouter.clock import SystemClock
-from eventrouter.config import Config, Lease, checked
+from eventrouter.config import Config, LeaseRef, checked
 from eventrouter.errors import CheckpointError, ConfigError
 from eventrouter.forward.connection import Address
 from eventrouter.kube.api import KubeApi
 from eventrouter.kube.credentials import Credentials
-from eventrouter.kube.events import KubeEvents
 from eventrouter.kube.lease import KubeLease
 from eventrouter.ops.health import Health
 from eventrouter.ops.http import HttpServer
 from eventrouter.ops.metrics import Metrics
-from eventrouter.pipeline import Pipeline
+from eventrouter.pipeline import Pipeline, Surroundings
 
 log = logging.getLogger(__name__)
 
 
 class App:
-    """The whole watcher. Raises ConfigError for a setting that is wrong, before any connection.
+    """The whole watcher. Raises ConfigError for a wrong setting, before any connection.
 
-    With a Lease a pipeline runs while this one leads; without one, from start to stop.
+    With a Lease a pipeline runs while this watcher leads; without one, from start to stop.
     """
 
     def __init__(self, settings: Config) -> None:
@@ -45,25 +46,36 @@ class App:
             credentials=Credentials.of(settings.kubeconfig, clock=self._clock),
             answered=self._note_contact,
         )
-        self._scope = self._api.scope(settings.field_selector)
         self._address = checked("--forward", settings.forward, Address.parse)
-        self._buffer = _buffer(settings)
+        buffer = _buffer(settings)
         self._election: Election | None = None
         self._election_stop = threading.Event()
         self._checkpoint: Checkpoint | None = None
-        self._writer: CheckpointWriter
-        if isinstance(settings.checkpoint, Lease):
-            self._writer = self._election = self._new_election(settings.checkpoint)
+        store: CheckpointStore
+        if isinstance(settings.checkpoint, LeaseRef):
+            store = self._election = self._new_election(settings.checkpoint)
         else:
-            store = FileCheckpoint(settings.checkpoint) if settings.checkpoint else NoCheckpoint()
-            self._checkpoint = _load(store)
-            self._writer = store
+            store, self._checkpoint = _load(settings.checkpoint)
+        self._surroundings = Surroundings(
+            api=self._api,
+            address=self._address,
+            buffer=buffer,
+            store=store,
+            source_id=source_id(
+                server=None if self._election else self._api.server,
+                field_selector=settings.field_selector,
+            ),
+            may_send=self._election.is_leading if self._election else lambda: True,
+            spawn=self._spawn,
+            metrics=self.metrics,
+            clock=self._clock,
+        )
         self.http = HttpServer(
             settings.listen.host, settings.listen.port, health=self.health, metrics=self.metrics
         )
 
     def start(self, *, on_failure: Callable[[], None]) -> None:
-        """Begin. `on_failure` is called, from another thread, if the watcher cannot go on."""
+        """Start. A thread that fails calls `on_failure`: the watcher cannot go on."""
         self._on_failure = on_failure
         self.http.start()
         log.info(
@@ -77,7 +89,7 @@ class App:
             self._election_thread = self._spawn("election", self._election.run)
 
     def stop(self) -> bool:
-        """End cleanly and soon: the pipeline first, then the lease. False after a failure."""
+        """Stop the pipeline, then release the lease. False if a thread has failed."""
         self._is_stopping.set()
         if self._election is not None:
             self._election.end()
@@ -98,33 +110,19 @@ class App:
             if self._is_stopping.is_set():
                 return
             self._pipeline = Pipeline(
-                self._settings,
-                events=KubeEvents(
-                    api=self._api,
-                    field_selector=self._settings.field_selector,
-                    metrics=self.metrics,
-                ),
-                address=self._address,
-                buffer=self._buffer,
-                writer=self._writer,
-                scope=self._scope,
-                may_send=self._election.is_leading if self._election else lambda: True,
-                spawn=self._spawn,
-                health=self.health.part(),
-                metrics=self.metrics,
-                clock=self._clock,
+                self._settings, self._surroundings, last=checkpoint, health=self.health.part()
             )
-            self._pipeline.start(checkpoint)
+            self._pipeline.start()
 
     def _abandon(self) -> None:
-        """The leadership is lost. While stopping the pipeline ends by itself: it may not send."""
+        """Another watcher leads. While stopping the pipeline ends by itself: it may not send."""
         with self._changing:
             if self._pipeline is not None and not self._is_stopping.is_set():
                 self._pipeline.abandon()
                 self._pipeline = None
                 self.health.drop_parts()
 
-    def _new_election(self, lease: Lease) -> Election:
+    def _new_election(self, lease: LeaseRef) -> Election:
         return Election(
             lease=KubeLease(api=self._api, namespace=lease.namespace, name=lease.name),
             identity=self._settings.identity,
@@ -146,7 +144,7 @@ class App:
         return thread
 
     def _guarded(self, name: str, work: Callable[[], None]) -> None:
-        """A bug must not leave half of a watcher running: whatever escapes ends the process."""
+        """End the process if a thread fails: a bug must not leave half of a watcher running."""
         try:
             work()
         except Exception:
@@ -159,8 +157,9 @@ def _buffer(settings: Config) -> Buffer:
     return NoBuffer() if settings.buffer_path is None else FluentBitBuffer(settings.buffer_path)
 
 
-def _load(store: FileCheckpoint | NoCheckpoint) -> Checkpoint | None:
+def _load(path: Path | None) -> tuple[CheckpointStore, Checkpoint | None]:
+    store = NoCheckpoint() if path is None else FileCheckpoint(path)
     try:
-        return store.load()
+        return store, store.load()
     except CheckpointError as error:
         raise ConfigError("--checkpoint", str(error)) from error

@@ -1,4 +1,4 @@
-"""`eventrouter check`: every link tried once, and what was found in plain words."""
+"""`eventrouter check`: tries every link once, and says in plain words what it found."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 import orjson
 
+from eventrouter.checkpoint.backlog import STUCK_SECONDS, count
+from eventrouter.checkpoint.buffer import chunks_in, has_content, is_optional, tag_of
 from eventrouter.clock import SystemClock
-from eventrouter.config import Config, Lease, checked
+from eventrouter.config import Config, LeaseRef, checked
 from eventrouter.errors import ApiError, EventrouterError, ForwardError
-from eventrouter.forward import protocol
-from eventrouter.forward.connection import Address, Link
-from eventrouter.forward.sender import random_chunk_id
+from eventrouter.forward.connection import Address, Connection
 from eventrouter.kube.api import KubeApi
 from eventrouter.kube.credentials import Credentials
 from eventrouter.kube.events import KubeEvents
@@ -28,7 +28,7 @@ _SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found out about one link."""
+    """What `check` found out about one link."""
 
     link: str
     is_good: bool
@@ -36,7 +36,7 @@ class Finding:
 
 
 def check(settings: Config) -> Iterator[Finding]:
-    """One finding for each link. Changes nothing. Raises ConfigError for a wrong setting."""
+    """One finding for each link. Writes nothing. Raises ConfigError for a wrong setting."""
     api = KubeApi(credentials=Credentials.of(settings.kubeconfig, clock=SystemClock()))
     address = checked("--forward", settings.forward, Address.parse)
     events = KubeEvents(api=api, field_selector=settings.field_selector, metrics=Metrics())
@@ -44,7 +44,7 @@ def check(settings: Config) -> Iterator[Finding]:
         where = f"events of {namespace}" if namespace else "events of all namespaces"
         yield _tried(where, partial(_events, api, events, namespace))
     yield _tried("sidecar", lambda: _sidecar(address, settings.tag_prefix))
-    if isinstance(settings.checkpoint, Lease):
+    if isinstance(settings.checkpoint, LeaseRef):
         lease = settings.checkpoint
         yield _tried("lease", partial(_lease, api, lease))
     elif settings.checkpoint is not None:
@@ -65,24 +65,24 @@ def _tried(link: str, attempt: Callable[[], str]) -> Finding:
 def _events(api: KubeApi, events: KubeEvents, namespace: str) -> str:
     page = events.page(namespace, limit=1)
     if not _is_allowed(api, namespace, "", "events", "watch"):
-        raise ApiError("they can be listed, not watched: grant `watch`", reason="forbidden")
+        raise ApiError(
+            "the role allows to list events, not to watch them: grant `watch`", reason="forbidden"
+        )
     return f"can be listed and watched at {api.server}, revision {page.resource_version}"
 
 
 def _sidecar(address: Address, tag_prefix: str) -> str:
-    link = Link.open(address)
+    connection = Connection.open(address)
     try:
-        chunk = random_chunk_id()
-        link.send(protocol.frame(f"{tag_prefix}.other", (), chunk=chunk))
-        link.await_ack(chunk, seconds=_SECONDS)
+        connection.ping(f"{tag_prefix}.other", seconds=_SECONDS)
     except ForwardError as error:
         raise ForwardError(f"{address.url} takes connections, but: {error}") from error
     finally:
-        link.close()
+        connection.close()
     return f"acknowledges at {address.url}"
 
 
-def _lease(api: KubeApi, lease: Lease) -> str:
+def _lease(api: KubeApi, lease: LeaseRef) -> str:
     record = KubeLease(api=api, namespace=lease.namespace, name=lease.name).read()
     group = "coordination.k8s.io"
     missing = [
@@ -99,7 +99,7 @@ def _lease(api: KubeApi, lease: Lease) -> str:
 def _is_allowed(
     api: KubeApi, namespace: str, group: str, resource: str, verb: str, name: str = ""
 ) -> bool:
-    """What the API server itself says of our rights; everybody may ask that."""
+    """Ask the API server about the watcher's own rights; everybody may do that."""
     attributes = {
         "namespace": namespace, "group": group, "resource": resource, "verb": verb, "name": name,
     }  # fmt: skip
@@ -115,13 +115,25 @@ def _is_allowed(
 
 
 def _buffer(folder: Path) -> str:
-    inputs = sorted(path.name for path in folder.glob("forward.*"))
-    if not inputs:
-        raise FileNotFoundError(
-            f"{folder} holds no folder of a forward input: is it Fluent Bit's storage.path,"
-            " mounted here too, and has it taken an event yet?"
+    chunks = chunks_in(folder)
+    waiting, optional = (
+        count(
+            [chunk for chunk in chunks if is_optional(chunk) is wanted],
+            partial(_has_content, folder),
         )
-    return _writable(folder, f"{folder} is Fluent Bit's, with {', '.join(inputs)}")
+        for wanted in (False, True)
+    )
+    now = SystemClock().time()
+    what = f"{folder} is Fluent Bit's; {waiting.describe(now)}"
+    if optional.chunks:
+        what += f"; for optional outputs {optional.describe(now)}"
+    if waiting.age_seconds(now) >= STUCK_SECONDS:
+        raise EventrouterError(f"{what} (tag {tag_of(folder / waiting.oldest)})")
+    return _writable(folder, what)
+
+
+def _has_content(folder: Path, chunk: str) -> bool:
+    return has_content(folder / chunk)
 
 
 def _writable(folder: Path, what: str) -> str:

@@ -18,7 +18,7 @@ from eventrouter.process import EXIT_BAD_SETTING, EXIT_FAILED, EXIT_OK, Parser, 
 
 _DESCRIPTION = """\
 Follows the events of a Kubernetes cluster and hands each state of each event to Fluent Bit over the
-Fluent forward protocol, acknowledged. Routing, buffering and delivery are Fluent Bit's.
+Fluent forward protocol, with acknowledgements. Fluent Bit buffers, routes and delivers them.
 
 commands:
   run    follow and hand over until stopped (the default)
@@ -26,7 +26,7 @@ commands:
   demo   try the pair without a cluster; see eventrouter demo --help
 """
 _EPILOG = """\
-Every option is also a variable: --forward is EVENTROUTER_FORWARD, and so on. An option wins.
+Every option is also a variable: --forward is EVENTROUTER_FORWARD, and so on. The option wins.
 Exit codes: 0 after a clean stop (SIGTERM, SIGINT) or a check that found nothing wrong, 2 for a bad
 setting, 1 for anything else.
 """
@@ -34,7 +34,7 @@ setting, 1 for anything else.
 
 @dataclass(frozen=True, slots=True)
 class _Option:
-    """One setting: its option and variable, how its text is read, what it means."""
+    """One setting: its option and variable, its parser and its help."""
 
     name: str
     metavar: str
@@ -58,7 +58,7 @@ def _forward_url(text: str) -> str:
 
 OPTIONS = (
     _Option("kubeconfig", "PATH", config.parse_text,
-            "how to reach the API server"
+            "kubeconfig file for the API server"
             " (in a pod: its service account; else KUBECONFIG, ~/.kube/config)"),
     _Option("namespace", "NS", config.parse_namespace,
             "follow this namespace only; may be repeated, or have commas in the variable"
@@ -67,15 +67,15 @@ OPTIONS = (
     _Option("field_selector", "SEL", config.parse_text,
             "follow only events that match, such as type=Warning; the API server selects (none)"),
     _Option("forward", "URL", _forward_url,
-            "where Fluent Bit's forward input listens, tcp://HOST:PORT or unix:///PATH"
+            "address of Fluent Bit's forward input, tcp://HOST:PORT or unix:///PATH"
             " (tcp://127.0.0.1:24224)"),
     _Option("tag_prefix", "PREFIX", config.parse_tag_prefix,
             "tags are PREFIX.normal, PREFIX.warning and PREFIX.other (kube.events)"),
     _Option("checkpoint", "PLACE", config.parse_checkpoint,
-            "where to keep the position: lease:NAMESPACE/NAME, file:PATH or none"
-        " (in a pod: the Lease eventrouter; else none)"),
+            "keep the positions in lease:NAMESPACE/NAME, file:PATH or none"
+            " (in a pod: the Lease eventrouter; else none)"),
     _Option("buffer_path", "DIR", config.parse_path_or_none,
-            "Fluent Bit's storage.path, to see what it has delivered; or none (none)"),
+            "Fluent Bit's storage.path, to see which chunks it has delivered; or none (none)"),
     _Option("cluster_name", "NAME", config.parse_text,
             "put this into each record as `cluster` (none)"),
     _Option("old_event_cache", "SIZE", config.parse_size,

@@ -1,4 +1,4 @@
-"""The settings: their values once checked, and how each is read from text."""
+"""The settings: their values once checked, and how each is parsed from text."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
-    """The Lease that keeps the checkpoint."""
+class LeaseRef:
+    """Which Lease keeps the checkpoint."""
 
     namespace: str
     name: str
@@ -28,7 +28,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where to serve HTTP; an empty host is every address, IPv4 and IPv6."""
+    """Where to serve HTTP. An empty host means every address, IPv4 and IPv6."""
 
     host: str
     port: int
@@ -36,14 +36,14 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All settings, checked. The options of the same names say what each means (cli.py)."""
+    """All settings, checked. Each has an option of the same name, explained in cli.py."""
 
     kubeconfig: str | None = None
     namespaces: tuple[str, ...] = ()
     field_selector: str | None = None
     forward: str = "tcp://127.0.0.1:24224"
     tag_prefix: str = "kube.events"
-    checkpoint: Lease | Path | None = None
+    checkpoint: LeaseRef | Path | None = None
     buffer_path: Path | None = None
     cluster_name: str | None = None
     old_event_cache: int = 16 * 2**20
@@ -58,16 +58,16 @@ def in_cluster(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("KUBERNETES_SERVICE_HOST"))
 
 
-def default_checkpoint(environment: Mapping[str, str]) -> Lease | None:
+def default_checkpoint(environment: Mapping[str, str]) -> LeaseRef | None:
     """In a pod, the Lease `eventrouter` in the pod's namespace; else none."""
     if not in_cluster(environment):
         return None
     namespace = SERVICE_ACCOUNT / "namespace"
-    return Lease(namespace.read_text().strip(), "eventrouter") if namespace.exists() else None
+    return LeaseRef(namespace.read_text().strip(), "eventrouter") if namespace.exists() else None
 
 
 def identity(environment: Mapping[str, str]) -> str:
-    """Who we are in an election: the pod, so that its restarted container takes its own lease."""
+    """The name in an election: the pod's, so that its restarted container takes its own lease."""
     pod, uid = (environment.get(f"EVENTROUTER_POD_{name}") for name in ("NAME", "UID"))
     return f"{pod}_{uid}" if pod and uid else f"{socket.gethostname()}_{uuid.uuid4()}"
 
@@ -90,16 +90,16 @@ def parse_listen(text: str) -> Listen:
     return Listen(host.removeprefix("[").removesuffix("]"), int(port))
 
 
-def parse_checkpoint(text: str) -> Lease | Path | None:
+def parse_checkpoint(text: str) -> LeaseRef | Path | None:
     """`lease:NAMESPACE/NAME`, `file:PATH` or `none`."""
     if text == "none":
         return None
-    kind, _, rest = text.partition(":")
-    if kind == "file" and rest:
+    scheme, _, rest = text.partition(":")
+    if scheme == "file" and rest:
         return Path(rest)
     namespace, _, name = rest.partition("/")
-    if kind == "lease" and _NAMESPACE.fullmatch(namespace) and _OBJECT_NAME.fullmatch(name):
-        return Lease(namespace, name)
+    if scheme == "lease" and _NAMESPACE.fullmatch(namespace) and _OBJECT_NAME.fullmatch(name):
+        return LeaseRef(namespace, name)
     raise ValueError("not lease:NAMESPACE/NAME, file:PATH or none")
 
 
@@ -111,7 +111,7 @@ def parse_namespace(text: str) -> str:
 
 
 def parse_tag_prefix(text: str) -> str:
-    """A tag's beginning, without the last dot."""
+    """The first part of a tag, without the last dot."""
     if not re.fullmatch(r"[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*", text):
         raise ValueError("not a tag: letters, digits, _ and -, with dots between them")
     return text
@@ -125,7 +125,7 @@ def parse_path_or_none(text: str) -> Path | None:
 
 
 def parse_text(text: str) -> str:
-    """Anything that is text, but not nothing."""
+    """Any text that is not empty."""
     if not text:
         raise ValueError("empty")
     text.encode()  # a UnicodeEncodeError is a ValueError
@@ -147,7 +147,7 @@ T = TypeVar("T")
 
 
 def checked(setting: str, text: str, parse: Callable[[str], T]) -> T:
-    """The parsed value; a ConfigError that names the setting where it cannot be had."""
+    """The parsed value. Raises a ConfigError that names the setting."""
     try:
         return parse(text)
     except ValueError as error:

@@ -5,6 +5,21 @@ Errors of foreign libraries are mapped to these once, at the edge that calls the
 
 from __future__ import annotations
 
+from typing import Literal
+
+# Why a request to the API server failed. A closed set, since it is also a metric's label.
+ApiReason = Literal[
+    "unreachable", "timeout", "tls",
+    "unauthorized", "credentials", "forbidden",
+    "not_found", "conflict", "expired", "ahead_of_server", "refused",
+    "throttled", "server_error",
+    "bad_line", "bad_list", "page_too_large", "watch_error", "empty_watch",
+    "stopping",
+]  # fmt: skip
+# Why a connection to the sidecar was given up, and why its buffer cannot be seen, likewise.
+ForwardReason = Literal["io", "closed", "ack_timeout", "ack_mismatch"]
+BufferReason = Literal["io", "missing"]
+
 
 class EventrouterError(Exception):
     """The root of the project's own errors."""
@@ -21,12 +36,12 @@ class ConfigError(EventrouterError):
 class ApiError(EventrouterError):
     """The API server refused, failed or could not be reached; trying again may help.
 
-    `reason` is from a closed set, fit for a metric's label. `retry_after` is the least wait
-    in seconds that the server asked for, 0 when it asked for none.
+    `status` is the HTTP status, 0 without one. `retry_after` is the least wait in seconds that the
+    server asked for, 0 when it asked for none.
     """
 
     def __init__(
-        self, message: str, *, reason: str, status: int = 0, retry_after: float = 0.0
+        self, message: str, *, reason: ApiReason, status: int = 0, retry_after: float = 0.0
     ) -> None:
         super().__init__(message)
         self.reason = reason
@@ -34,11 +49,11 @@ class ApiError(EventrouterError):
         self.retry_after = retry_after
 
 
-class Expired(ApiError):
+class ResourceExpired(ApiError):
     """The API server has compacted the revision that was asked for (410).
 
-    `continue_token` is what a list may go on with, at a newer revision, after its own token
-    expired; None where the server offered none.
+    `continue_token` is the server's offer to continue a list at a newer revision after the list's
+    own token expired; None if the server offered none.
     """
 
     def __init__(self, message: str, *, continue_token: str | None = None) -> None:
@@ -46,19 +61,26 @@ class Expired(ApiError):
         self.continue_token = continue_token
 
 
-class AheadOfServer(ApiError):
+class ResourceVersionTooLarge(ApiError):
     """The revision that was asked for is newer than the API server's own.
 
-    A 504 with the cause ResourceVersionTooLarge. Its history went back: etcd was restored, or this
-    is another cluster.
+    A 504 with this cause. The server's history went back: etcd was restored, or this is another
+    cluster.
     """
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="ahead_of_server", status=504)
 
 
+class PageTooLarge(ApiError):
+    """A page of a list has more bytes than the caller wants to hold: ask for fewer events."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="page_too_large")
+
+
 class BadLine(ApiError):
-    """A line of a watch that is no watch event: cut or damaged on its way."""
+    """Bytes that cannot be read, such as a line of a watch that was cut or damaged on its way."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="bad_line")
@@ -67,33 +89,38 @@ class BadLine(ApiError):
 class ForwardError(EventrouterError):
     """The forward connection is of no more use: close it, connect again, send again."""
 
-    reason = "io"
+    reason: ForwardReason = "io"
 
 
 class AckTimeout(ForwardError):
     """No ack came in time."""
 
-    reason = "ack_timeout"
+    reason: ForwardReason = "ack_timeout"
 
 
 class AckMismatch(ForwardError):
-    """Something else came than the ack that is due: acks come in the order of the chunks."""
+    """The receiver sent something other than the ack that is due."""
 
-    reason = "ack_mismatch"
+    reason: ForwardReason = "ack_mismatch"
 
 
 class PeerClosed(ForwardError):
-    """The receiver closed the connection.
+    """The receiver closed the connection, as Fluent Bit does when its disk is full."""
 
-    Fluent Bit does so when its input is paused or its disk is full.
-    """
+    reason: ForwardReason = "closed"
 
-    reason = "closed"
+
+class BufferUnseen(EventrouterError):
+    """The sidecar's buffer cannot be looked into, so nobody knows what it still holds."""
+
+    def __init__(self, message: str, *, reason: BufferReason) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class CheckpointError(EventrouterError):
-    """The checkpoint could not be read or written just now."""
+    """The checkpoint could not be read or written; trying again may help."""
 
 
 class Deposed(CheckpointError):
-    """We lead no longer: the checkpoint is another's to write."""
+    """Another watcher leads: the checkpoint is its to write."""

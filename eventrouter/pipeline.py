@@ -1,6 +1,6 @@
-"""The pipeline: reflectors, queue, sender and keeper, wired for one run from start to stop.
+"""The pipeline: wires reflectors, queue, sender and keeper for one run from start to stop.
 
-A leader has one for as long as it leads; without a Lease there is one for the process's life.
+A leader has one for as long as it leads. Without a Lease one pipeline lasts for the process's life.
 """
 
 from __future__ import annotations
@@ -8,43 +8,39 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from eventrouter.capture.batcher import Capture
-from eventrouter.capture.lister import Lister
-from eventrouter.capture.record import Shaper
+from eventrouter.capture.following import build_reflector, name_of
 from eventrouter.capture.reflector import Reflector
-from eventrouter.capture.retry import Retry
-from eventrouter.capture.states import OldStates
+from eventrouter.checkpoint.backlog import Backlog
 from eventrouter.checkpoint.buffer import Buffer
+from eventrouter.checkpoint.contents import Checkpoint, resume
 from eventrouter.checkpoint.keeper import Keeper
-from eventrouter.checkpoint.stores import LOST, Checkpoint, CheckpointWriter
-from eventrouter.clock import Backoff, Clock
+from eventrouter.checkpoint.stores import CheckpointStore
+from eventrouter.clock import Clock
 from eventrouter.config import Config
+from eventrouter.forward import pacing
 from eventrouter.forward.connection import Address
 from eventrouter.forward.queue import Queue
 from eventrouter.forward.sender import Sender
+from eventrouter.kube.api import KubeApi
 from eventrouter.kube.events import KubeEvents
-from eventrouter.kube.parsing import Page
-from eventrouter.ops.health import Health, Pulse
+from eventrouter.ops.health import Health
 from eventrouter.ops.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-# A clean stop takes at most this long: what is queued is sent, then the sidecar's buffer may run
-# empty. Together below the 30 s that a pod is given by default.
+# A clean stop takes at most this long: the sender sends what is queued, then the sidecar's outputs
+# may empty its buffer. Together below the 30 s that a pod is given by default.
 DRAIN_SECONDS = 12.0
-SEAL_SECONDS = 10.0
-
-# Before any revision with an event in it: the oldest one left is the nearest to it.
-_OLDEST = "1"
+DELIVERY_SECONDS = 10.0
 
 Spawn = Callable[[str, Callable[[], None]], threading.Thread]
 
 
 class SendingStop:
-    """Set by hand, and by itself as soon as we may no longer send."""
+    """A stop that is also set while the watcher may not send."""
 
     def __init__(self, may_send: Callable[[], bool]) -> None:
         self._may_send = may_send
@@ -60,48 +56,70 @@ class SendingStop:
         return self._event.wait(timeout) or self.is_set()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What all pipelines of a process share: the other programs that they meet, and its tools.
+
+    `source_id` names what resourceVersions are valid for. `may_send` says whether we lead.
+    """
+
+    api: KubeApi
+    address: Address
+    buffer: Buffer
+    store: CheckpointStore
+    source_id: str
+    may_send: Callable[[], bool]
+    spawn: Spawn
+    metrics: Metrics
+    clock: Clock
+
+
 class Pipeline:
-    """Events in, acknowledged records out, positions kept. To be started once and ended once."""
+    """Takes events in, hands records over, keeps the positions. Start it once and end it once."""
 
     def __init__(
         self,
         settings: Config,
+        surroundings: Surroundings,
         *,
-        events: KubeEvents,
-        address: Address,
-        buffer: Buffer,
-        writer: CheckpointWriter,
-        scope: str,
-        may_send: Callable[[], bool],
-        spawn: Spawn,
+        last: Checkpoint | None,
         health: Health,
-        metrics: Metrics,
-        clock: Clock,
     ) -> None:
+        """`last` is the checkpoint to go on from, as far as it is good for that."""
         self._settings = settings
-        self._events = events
-        self._buffer = buffer
-        self._scope = scope
-        self._spawn = spawn
+        self._namespaces = settings.namespaces or ("",)
         self._health = health
-        self._metrics = metrics
-        self._clock = clock
+        self._spawn = surroundings.spawn
+        self._metrics = metrics = surroundings.metrics
+        self._clock = clock = surroundings.clock
         self._reading_stop = threading.Event()
-        self._sending_stop = SendingStop(may_send)
+        self._sending_stop = SendingStop(surroundings.may_send)
         self._threads: list[threading.Thread] = []
-        self._queue = Queue(clock=clock)
+        self._events = KubeEvents(
+            api=surroundings.api, field_selector=settings.field_selector, metrics=metrics
+        )
+        buffer = surroundings.buffer
+        self._resumption = resume(last, source_id=surroundings.source_id, buffer=buffer.identity)
+        self._backlog = Backlog(buffer=buffer, metrics=metrics, note=health.note, clock=clock)
+        self._queue = Queue(
+            linger_seconds=lambda: pacing.linger_seconds(self._backlog.chunks),
+            is_collecting=lambda: pacing.is_collecting(self._backlog.chunks),
+            clock=clock,
+        )
         metrics.queue_events.set_function(lambda: self._queue.records)
-        metrics.queue_bytes.set_function(lambda: self._queue.size)
+        metrics.queue_bytes.set_function(lambda: self._queue.size_bytes)
         self._keeper = Keeper(
-            writer=writer,
+            kept=self._resumption.kept,
+            followed=set(self._namespaces),
+            store=surroundings.store,
             buffer=buffer,
-            scope=scope,
+            backlog=self._backlog,
             metrics=metrics,
             pulse=health.thread("keeper"),
             clock=clock,
         )
         self._sender = Sender(
-            address=address,
+            address=surroundings.address,
             queue=self._queue,
             tag_prefix=settings.tag_prefix,
             on_acked=self._keeper.acked,
@@ -112,43 +130,40 @@ class Pipeline:
             clock=clock,
         )
 
-    def start(self, checkpoint: Checkpoint | None) -> None:
-        """Go on from the checkpoint, as far as it is one of this scope, else from a full list."""
-        identity = self._buffer.identity()
-        anew_at = None
-        if checkpoint is LOST:
-            checkpoint, anew_at = None, _OLDEST
-        if checkpoint is not None and checkpoint.scope != self._scope:
+    def start(self) -> None:
+        """Start all threads, the reflectors where the last run's positions are."""
+        if self._resumption.problem:
             log.warning(
-                "The checkpoint is of another API server or selector: listing everything anew"
+                "%s: listing everything anew, at the oldest revision that the API server holds",
+                self._resumption.problem,
             )
-            checkpoint = None
-        self._keeper.start_from(checkpoint)
         self._sending = self._spawn("sender", self._sender.run)
         self._keeping = self._spawn("keeper", self._keeper.run)
-        for namespace in self._settings.namespaces or ("",):
-            position, list_at = None, anew_at
-            if checkpoint is not None:
-                position = checkpoint.resume_at(namespace, scope=self._scope, buffer=identity)
-                list_at = checkpoint.started.get(namespace)
+        for namespace in self._namespaces:
+            start = self._resumption.start(namespace)
             log.info(
                 "Following events",
-                extra={"namespace": namespace, "resource_version": position},
+                extra={
+                    "namespace": namespace,
+                    "resource_version": start.resume_at,
+                    "list_at": start.list_at,
+                },
             )
             reflector = self._reflector(namespace)
-            run = partial(reflector.run, position, list_at=list_at)
-            self._threads.append(self._spawn(_name(namespace), run))
+            run = partial(reflector.run, start.resume_at, list_at=start.list_at)
+            self._threads.append(self._spawn(name_of(namespace), run))
 
     def stop(self) -> None:
         """Stop reading, send what is queued, let the buffer run empty, write the checkpoint.
 
-        All within DRAIN_SECONDS and SEAL_SECONDS.
+        All within DRAIN_SECONDS and DELIVERY_SECONDS.
         """
         self._end_reading()
         is_anything_left = self._queue.records or self._metrics.in_flight()
         self._sending.join(DRAIN_SECONDS if is_anything_left else 1)
         self._end_sending()
-        is_sealed = self._keeper.seal(SEAL_SECONDS)
+        is_buffer_empty = self._keeper.wait_delivered(DELIVERY_SECONDS)
+        self._join()
         metrics = self._metrics
         log.info(
             "Stopped",
@@ -156,17 +171,20 @@ class Pipeline:
                 "acknowledged": metrics.total(metrics.acked),
                 "unsent": self._queue.records,
                 "unacknowledged": metrics.in_flight(),
-                "buffer_is_empty": is_sealed,
+                "buffer_is_empty": is_buffer_empty,
             },
         )
 
     def abandon(self) -> None:
-        """Drop everything at once: another one leads. It finds what is dropped here by itself."""
+        """Drop everything at once: another watcher leads, and sends what is dropped here."""
         self._end_reading()
         self._end_sending()
+        self._keeper.stop()
+        self._join()
         self._metrics.discarded.labels("leadership_lost").inc(self._queue.records)
         self._queue.clear()
         self._sender.abandon()
+        self._backlog.lose_sight("")
 
     def _end_reading(self) -> None:
         self._reading_stop.set()
@@ -176,46 +194,23 @@ class Pipeline:
     def _end_sending(self) -> None:
         self._sending_stop.set()
         self._sender.interrupt()
-        self._keeper.stop()
-        for thread in (*self._threads, self._sending, self._keeping):
+        self._sending.join(2)
+
+    def _join(self) -> None:
+        for thread in (*self._threads, self._keeping):
             thread.join(2)
 
     def _reflector(self, namespace: str) -> Reflector:
         settings = self._settings
-        cache = settings.old_event_cache // (len(settings.namespaces) or 1)
-        stop = self._reading_stop
-        pulse = self._health.thread(_name(namespace))
-        retry = Retry(namespace=namespace, backoff=Backoff(), stop=stop, metrics=self._metrics)
-        return Reflector(
+        return build_reflector(
             namespace=namespace,
-            lister=Lister(
-                namespace=namespace,
-                get_page=partial(_beating_page, pulse, self._events),
-                retry=retry,
-                stop=stop,
-            ),
-            watch=self._events.watch,
-            retry=retry,
-            capture=Capture(
-                shaper=Shaper(cluster=settings.cluster_name),
-                states=OldStates(cache),
-                metrics=self._metrics,
-            ),
+            source=self._events,
             queue=self._queue,
+            progress=self._keeper,
+            cluster=settings.cluster_name,
+            old_event_cache_bytes=settings.old_event_cache // (len(settings.namespaces) or 1),
             metrics=self._metrics,
-            pulse=pulse,
-            contact=self._health.link(_name(namespace)),
-            stop=stop,
+            health=self._health,
+            stop=self._reading_stop,
             clock=self._clock,
-            begin_list=self._keeper.begin_list,
         )
-
-
-def _name(namespace: str) -> str:
-    return f"events of {namespace}" if namespace else "events"
-
-
-def _beating_page(pulse: Pulse, events: KubeEvents, namespace: str, **query: Any) -> Page:
-    """A page, and a sign of life: many silent requests in a row are no dead thread."""
-    pulse.beat()
-    return events.page(namespace, **query)

@@ -1,20 +1,31 @@
-"""Lists of events, in pages, and the probes for what the API server still holds."""
+"""Lists of events in pages of a bounded size, and probes for what the API server still holds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from eventrouter.capture.retry import Retry
+from eventrouter.capture.vitals import Vitals
 from eventrouter.clock import Stop
-from eventrouter.errors import AheadOfServer, ApiError, Expired
+from eventrouter.errors import ApiError, PageTooLarge, ResourceExpired, ResourceVersionTooLarge
 from eventrouter.kube.parsing import Page
+from eventrouter.kube.schema import MAX_EVENT_BYTES
 
-# Small pages cost the API server little (priority and fairness charges by the page's size) and
-# keep memory flat.
-PAGE_SIZE = 250
+# The first page, and the largest. Small pages cost the API server little (priority and fairness
+# charges by the page's size), and more than 250 ordinary events in one save nothing.
+FIRST_PAGE_EVENTS = 25
+MAX_PAGE_EVENTS = 250
+# What a page should come to, by the size of the events before it, and what it may come to. A larger
+# one is dropped and asked for again with a lower limit, unless it is of a single event.
+PAGE_BYTES = 1024 * 1024
+MAX_PAGE_BYTES = 4 * 1024 * 1024
+# More of the answer to a probe is not read.
+_PROBE_BYTES = 64 * 1024
 _TRIES = 5
+# Before any revision that has an event in it: the oldest one that is held is the nearest to it.
+OLDEST = "1"
 
 
 class History(Enum):
@@ -25,8 +36,19 @@ class History(Enum):
     WENT_BACK = "went_back"  # the server has never been there: restored, or another one (504)
 
 
+class Place(NamedTuple):
+    """What the API server says about a revision, and the nearest one that it holds.
+
+    That is the revision itself, or the oldest after it, or the oldest of all if the history went
+    back.
+    """
+
+    history: History
+    nearest: str
+
+
 class GetPage(Protocol):
-    """Asks the API server for one page. May raise ApiError, Expired or AheadOfServer."""
+    """Asks the API server for one page. May raise ApiError, also of the kinds in `errors`."""
 
     def __call__(
         self,
@@ -36,32 +58,37 @@ class GetPage(Protocol):
         resource_version: str | None = None,
         continue_token: str | None = None,
         selected: bool = True,
+        max_bytes: int = ...,
     ) -> Page: ...
 
 
 class Lister:
     """Lists the events of one namespace ("" for the whole cluster)."""
 
-    def __init__(self, *, namespace: str, get_page: GetPage, retry: Retry, stop: Stop) -> None:
+    def __init__(
+        self, *, namespace: str, get_page: GetPage, retry: Retry, vitals: Vitals, stop: Stop
+    ) -> None:
         self._namespace = namespace
         self._get_page = get_page
         self._retry = retry
+        self._vitals = vitals
         self._stop = stop
+        self._limit = FIRST_PAGE_EVENTS
 
     def pages(self, *, resource_version: str | None = None) -> Iterator[Page]:
         """All pages of a list: of the newest revision, or of exactly one.
 
-        When the token of a list of the newest expires, it goes on with what the server offers
-        instead, which is of a newer revision. A list of an exact revision raises Expired.
+        When the list takes longer than the API server holds its revision, the other pages are of a
+        newer one, so that every list comes to its end. Raises ResourceExpired if it cannot begin.
         """
         token: str | None = None
         while not self._stop.is_set():
             try:
                 page = self._page(resource_version, token)
-            except Expired as error:
-                if resource_version is not None or error.continue_token is None:
+            except ResourceExpired as error:
+                if error.continue_token is None:
                     raise
-                self._retry.after(error)
+                self._retry.wait_after(error)
                 token = error.continue_token
                 continue
             yield page
@@ -71,6 +98,7 @@ class Lister:
 
     def newest(self) -> int:
         """The API server's revision now."""
+        self._vitals.turned()
         return int(self._get_page(self._namespace, limit=1, selected=False).resource_version)
 
     def probe(self, resource_version: str) -> History:
@@ -78,58 +106,85 @@ class Lister:
 
         Without the selector, so that the answer is about the history and nothing else.
         """
+        self._vitals.turned()
         try:
             self._get_page(
-                self._namespace, limit=1, resource_version=resource_version, selected=False
+                self._namespace,
+                limit=1,
+                resource_version=resource_version,
+                selected=False,
+                max_bytes=_PROBE_BYTES,
             )
-        except Expired:
+        except PageTooLarge:  # an answer all the same, of which only the status is wanted
+            return History.HELD
+        except ResourceExpired:
             return History.COMPACTED
-        except AheadOfServer:
+        except ResourceVersionTooLarge:
             return History.WENT_BACK
         return History.HELD
 
-    def oldest_held(self, expired: int, newest: int) -> int:
-        """The oldest revision that the API server still has, given one that it does not have."""
-        return bisect(expired, newest, lambda revision: self.probe(str(revision)))
-
-    def nearest_held(self, resource_version: str) -> str | None:
-        """This revision, or the oldest after it that the API server still has.
-
-        None if the API server has never been there.
-        """
+    def nearest_held(self, resource_version: str) -> Place:
+        """Find where to go on from this revision."""
         history = self.probe(resource_version)
-        if history is History.COMPACTED:
-            return str(self.oldest_held(int(resource_version), self.newest()))
-        return resource_version if history is History.HELD else None
+        if history is History.HELD:
+            return Place(history, resource_version)
+        if history is History.WENT_BACK:
+            if resource_version == OLDEST:  # a server without any history
+                return Place(history, str(self.newest()))
+            return Place(history, self.nearest_held(OLDEST).nearest)
+        oldest_held = bisect(
+            int(resource_version), self.newest(), lambda revision: self.probe(str(revision))
+        )
+        return Place(history, str(oldest_held))
 
     def _page(self, resource_version: str | None, token: str | None) -> Page:
-        """One page, tried a few times: the pages before it need not come again for a hiccup."""
-        for tries_left in reversed(range(_TRIES)):
+        """One page, tried a few times: after a hiccup the pages before it need not come again."""
+        tries = 0
+        while True:
+            self._vitals.turned()
             try:
                 page = self._get_page(
                     self._namespace,
-                    limit=PAGE_SIZE,
+                    limit=self._limit,
                     resource_version=resource_version if token is None else None,
                     continue_token=token,
+                    max_bytes=MAX_PAGE_BYTES if self._limit > 1 else MAX_EVENT_BYTES,
                 )
-            except (Expired, AheadOfServer):
+            except (ResourceExpired, ResourceVersionTooLarge):
                 raise
-            except ApiError as error:
-                if not tries_left or self._stop.is_set():
+            except PageTooLarge:
+                if self._limit == 1:
                     raise
-                self._retry.after(error)
+                self._limit //= 2
+            except ApiError as error:
+                tries += 1
+                if tries == _TRIES or self._stop.is_set():
+                    raise
+                self._retry.wait_after(error)
             else:
                 self._retry.succeeded()
+                self._vitals.answered()
+                self._limit = next_limit(self._limit, page)
                 return page
-        raise AssertionError("unreachable")
+
+
+def next_limit(limit: int, page: Page) -> int:
+    """How many events to ask for after this page: as many as should come to PAGE_BYTES. Pure.
+
+    At most twice as many as before, since the events before need not be like those to come.
+    """
+    if not page.events:
+        return limit
+    fitting = PAGE_BYTES * page.events // max(page.body_bytes, 1)
+    return max(1, min(fitting, limit * 2, MAX_PAGE_EVENTS))
 
 
 def bisect(expired: int, newest: int, probe: Callable[[int], History]) -> int:
     """The oldest revision held, between one that is compacted and the newest. Pure but for `probe`.
 
     resourceVersions are decimal and ordered (KEP-5504), and every number between two of them is
-    a revision that can be listed. Some 17 probes for each 100,000. Compaction only moves up,
-    so when it moves meanwhile the answer may be gone by the time it is used: then ask again.
+    a revision that can be listed. Some 17 probes for each 100,000. Compaction only moves up: if it
+    moves meanwhile, the result may be gone by the time it is used. Then ask again.
     """
     low, high = expired, newest
     while high - low > 1:

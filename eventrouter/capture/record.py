@@ -1,8 +1,8 @@
 """From an Event object, as the API gives it, to the record that is shipped. Pure.
 
-The record is `{"verb", "event", "old_event", "id", "cluster"}` (docs/architecture.md). Event
-bodies are packed once: the same bytes go into the record, into the cache of old states, and
-from there into the next record of that event.
+The record is `{"verb", "event", "old_event", "id", "cluster"}` (docs/architecture.md). Each state
+is packed once: the same bytes go into its record, into the cache of old states, and from there
+into the event's next record.
 """
 
 from __future__ import annotations
@@ -10,38 +10,41 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from eventrouter.capture.truncation import KEPT_CHARACTERS, is_deep, make_plain, shorten
 from eventrouter.forward import protocol
-from eventrouter.kube.schema import Event, ObjectMeta, OddEvent, Time
+from eventrouter.kube.schema import Event, ObjectMeta, Time, UntypedEvent
 
-KINDS = ("normal", "warning", "other")
+TAG_SUFFIXES = ("normal", "warning", "other")
 
 # Well under the 8 MB of Fluent Bit's buffer_max_size (fluent/pipeline.yaml). An object in etcd is
 # at most 1.5 MiB, so a record with its old state stays whole.
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 
-_KIND_OF_TYPE = {"Normal": "normal", "Warning": "warning"}
+_TAG_SUFFIX_OF_TYPE = {"Normal": "normal", "Warning": "warning"}
 _MAX_TIME_CHARACTERS = 40
 _DAY = 24 * 3600 * 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The seconds of an EventTime are 32 bits, of which Fluent Bit keeps the last two values for itself.
 _MAX_SECONDS = 0xFFFFFFFD
+# The buffer of a Shaper that has packed something larger is given back.
+_KEPT_BUFFER_BYTES = 256 * 1024
 
 
 class Record(Struct, frozen=True, gc=False):
     """One state of an event, ready to send.
 
-    `kind` is one of KINDS and ends the tag; `entry` is the packed `[time, record]`; `uid` and
-    `state` (the packed event) are for the cache of old states; `resource_version` is empty where
-    the event has none; `truncated` says why the record is not whole: "size", "depth" or
+    `tag_suffix` is one of TAG_SUFFIXES and ends the tag; `entry` is the packed `[time, record]`;
+    `uid` and `state` (the packed event) are for the cache of old states; `resource_version` is
+    empty if the event has none; `truncated` says why the record is not whole: "size", "depth" or
     "encoding", else None.
     """
 
-    kind: str
+    tag_suffix: str
     entry: bytes
     uid: str
     resource_version: str
@@ -61,7 +64,7 @@ class _Content(Struct, gc=False):
 
 
 class Shaper:
-    """Makes records, with the cluster's name in them if it has one. One a thread."""
+    """Makes records, with the cluster's name in them if it has one. Use one in each thread."""
 
     def __init__(self, *, cluster: str | None = None) -> None:
         self._encode_into = msgspec.msgpack.Encoder().encode_into
@@ -69,33 +72,37 @@ class Shaper:
         self._cluster = UNSET if cluster is None else cluster
 
     def shape(self, event: Event, verb: str, old_state: bytes | None) -> Record:
-        """The record of one state, whatever the object looks like: this never raises.
+        """Make the record of one state. Never raises, whatever the object looks like.
 
-        Takes `event` apart: managedFields, kind and apiVersion are removed from it. A state that
-        cannot be sent whole is cut and says so in `truncated`.
+        The event is used up: it loses its managedFields, kind and apiVersion, which no record has.
+        A state that cannot be sent whole is cut and says so in `truncated`.
         """
         nanoseconds = event_time(event)
         metadata = event.metadata
         uid, version = metadata.uid, metadata.resource_version
+        body: object = event
         truncated = None
-        if isinstance(event, OddEvent):
-            state, truncated = self._pack_odd(event)
+        if isinstance(event, UntypedEvent):
+            body, truncated = _plain(event.raw)
         else:
             event.kind = event.api_version = metadata.managed_fields = UNSET
-            state = self._pack(event)
+        try:
+            state = self._pack(body)
+        except (ValueError, OverflowError):  # of an UntypedEvent: half a surrogate pair, 65 bits
+            body, truncated = make_plain(body), "encoding"
+            state = self._pack(body)
         record_id = document_id(uid, version, state)
         entry = self._entry(nanoseconds, verb, state, old_state, record_id, truncated)
         if len(entry) > MAX_RECORD_BYTES:
             truncated = "size"
             entry = self._entry(nanoseconds, verb, state, None, record_id, truncated)
-            whole = event.whole if isinstance(event, OddEvent) else msgspec.to_builtins(event)
             for characters in KEPT_CHARACTERS:
                 if len(entry) <= MAX_RECORD_BYTES:
                     break
-                state = self._pack(shorten(whole, characters))
+                state = self._pack(shorten(msgspec.to_builtins(body), characters))
                 entry = self._entry(nanoseconds, verb, state, None, record_id, truncated)
-        kind = _KIND_OF_TYPE.get(event.type or "", "other")
-        return Record(kind, entry, uid, version, state, truncated)
+        tag_suffix = _TAG_SUFFIX_OF_TYPE.get(event.type or "", "other")
+        return Record(tag_suffix, entry, uid, version, state, truncated)
 
     def _pack(self, value: object) -> bytes:
         """The value in msgpack, in no more memory than it takes.
@@ -104,22 +111,10 @@ class Shaper:
         that room would take a fifth more.
         """
         self._encode_into(value, self._buffer)
-        return bytes(self._buffer)
-
-    def _pack_odd(self, event: OddEvent) -> tuple[bytes, str | None]:
-        """The state, and why it had to be cut if it had to be; `event.whole` is cut with it."""
-        whole, truncated = event.whole, None
-        whole.pop("kind", None)
-        whole.pop("apiVersion", None)
-        if isinstance(metadata := whole.get("metadata"), dict):
-            metadata.pop("managedFields", None)
-        if is_deep(whole):
-            event.whole, truncated = make_plain(whole), "depth"
-        try:
-            return self._pack(event.whole), truncated
-        except (ValueError, OverflowError):  # lone surrogates, integers over 64 bits
-            event.whole = make_plain(whole)
-            return self._pack(event.whole), "encoding"
+        packed = bytes(self._buffer)
+        if len(packed) > _KEPT_BUFFER_BYTES:
+            self._buffer = bytearray()
+        return packed
 
     def _entry(
         self,
@@ -141,22 +136,31 @@ class Shaper:
         return protocol.entry_head(nanoseconds) + self._pack(content)
 
 
+def _plain(raw: dict[str, Any]) -> tuple[Any, str | None]:
+    """What of an untyped event is to be packed, and why it had to be cut if it had to be."""
+    for name in ("kind", "apiVersion"):
+        raw.pop(name, None)
+    if isinstance(metadata := raw.get("metadata"), dict):
+        metadata.pop("managedFields", None)
+    return (make_plain(raw), "depth") if is_deep(raw) else (raw, None)
+
+
 def document_id(uid: str, version: str, state: bytes) -> str:
     """`<uid>-<resourceVersion>`: the same for the same state, however often it is sent.
 
-    A hash of the state where a server gave no such pair that Elasticsearch could take.
+    A hash of the state if the server gave no uid and resourceVersion that Elasticsearch takes.
     """
     return f"{uid}-{version}" if uid and version else "sha256-" + hashlib.sha256(state).hexdigest()
 
 
 def event_time(event: Event) -> int:
-    """When the state came about, in nanoseconds since 1970: the event's own word, if believable.
+    """When the state came about, in nanoseconds since 1970, by the event's own times.
 
     The first believable of series.lastObservedTime, lastTimestamp, eventTime, firstTimestamp, else
-    creationTimestamp. The first four are client input and choose the index: a time more than a
-    day before the creation is not believed, nor one more than a day after the last write that the
-    API server itself dated (the newest managedFields time, or the creation). A pure function of
-    the state, so that a state sent again lands in the same index. 0 where there is no time at all.
+    creationTimestamp, else 0. Clients write the first four, and the time chooses the index: so one
+    more than a day before the creation is not believed, nor one more than a day after the last
+    write that the API server dated (the newest managedFields time, or the creation). The result
+    depends on the state alone, so that a state sent again lands in the same index.
     """
     created = _nanoseconds(event.metadata.creation_timestamp)
     series = event.series
@@ -179,13 +183,13 @@ def event_time(event: Event) -> int:
 
 
 def _newest(metadata: ObjectMeta) -> int:
-    times = (_nanoseconds(write.time) for write in metadata.managed_fields or ())
+    times = (_nanoseconds(entry.time) for entry in metadata.managed_fields or ())
     return max((time for time in times if time is not None), default=0)
 
 
 def _nanoseconds(text: Time) -> int | None:
-    """An RFC 3339 time in nanoseconds since 1970; None if it is none, or none that can be sent."""
-    # The cache keeps the texts, so no long ones may come to it.
+    """An RFC 3339 time in nanoseconds since 1970. None for any other text, or out of range."""
+    # The cache keeps its keys: no long texts in it.
     return _parsed(text) if text and len(text) <= _MAX_TIME_CHARACTERS else None
 
 

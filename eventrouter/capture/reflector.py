@@ -9,42 +9,44 @@ back to the oldest revision that is left.
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
-from typing import Protocol
+from collections.abc import Callable
+from enum import Enum
+from typing import NamedTuple
 
-from eventrouter.capture.batcher import Capture
+from eventrouter.capture.batcher import Batcher, Watched
 from eventrouter.capture.lister import History, Lister
+from eventrouter.capture.outlet import Outlet
 from eventrouter.capture.retry import Retry
+from eventrouter.capture.watches import Watches
 from eventrouter.clock import Clock, Stop
-from eventrouter.errors import ApiError, BadLine, Expired
+from eventrouter.errors import ApiError, BadLine
 from eventrouter.forward.batch import Batch
-from eventrouter.forward.queue import Queue
-from eventrouter.ops.health import Pulse
 from eventrouter.ops.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
 # The server ends a watch after so many seconds, ±10 %: a link that died is found soon after.
-WATCH_SECONDS = 90
-# A full queue is waited for this long with the watch open, then the watch is closed:
-# etcd's client inside the API server would buffer for us without bound.
-PATIENCE = 10.0
-# A watch that ends within so many seconds without an event is no success, though it began with 200.
-_TOO_SHORT = 1.0
-# One that lasts this long, or brings an event, is a success: the next back-off starts small.
-_GOOD_WHILE = 30.0
-# So many in a row and the position is given up, whatever the probe says (kubernetes#104171).
-_FRUITLESS_WATCHES = 3
+WATCH_SECONDS = 90.0
+# A list that takes longer is interrupted as often, for a short watch from where the watch is to
+# begin: the API server compacts that revision after at most 10 minutes.
+UPKEEP_SECONDS = 15.0
+UPKEEP_WATCH_SECONDS = 2.0
 
 
-class Watch(Protocol):
-    """Opens a watch: its lines, as many at a time as arrived together. May raise ApiError."""
+class State(Enum):
+    """What the reflector is about to do."""
 
-    def __call__(
-        self, namespace: str, *, resource_version: str, timeout_seconds: int
-    ) -> AbstractContextManager[Iterable[list[bytes]]]: ...
+    STARTING = "starting"  # find where to begin; no old state is known for certain
+    LISTING = "listing"
+    WATCHING = "watching"
+    RESUMING = "resuming"  # find where to go on; the old states are those at the position
+
+
+class Listing(NamedTuple):
+    """A list that is to come, and what of it is to be sent."""
+
+    at: str | None  # exactly this revision; None: the newest
+    newer_than: int | None  # only later states; None: all
 
 
 class Reflector:
@@ -60,226 +62,227 @@ class Reflector:
         *,
         namespace: str,
         lister: Lister,
-        watch: Watch,
+        watches: Watches,
+        batcher: Batcher,
+        outlet: Outlet,
         retry: Retry,
-        capture: Capture,
-        queue: Queue,
         metrics: Metrics,
-        pulse: Pulse,
-        contact: Pulse,
         stop: Stop,
         clock: Clock,
-        begin_list: Callable[[str, str], None] = lambda namespace, resource_version: None,
-        uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._namespace = namespace
         self._lister = lister
-        self._open_watch = watch
+        self._watches = watches
+        self._batcher = batcher
+        self._outlet = outlet
         self._retry = retry
-        self._capture = capture
-        self._queue = queue
         self._metrics = metrics
-        self._pulse = pulse
-        self._contact = contact
         self._stop = stop
         self._clock = clock
-        self._begin_list = begin_list
-        self._uniform = uniform
+        self._listing = Listing(at=None, newer_than=None)
         self._list_at: str | None = None
-        self._states_are_known = False
-        self._fruitless_watches = 0
-        self._bad_position: str | None = None
-        self._overdue: Batch | None = None
-        self.position: str | None = None
+        self._watch_from: str | None = None
+        self._bad_line_at: str | None = None
+        self.state = State.STARTING
+        # For each state what to do, which gives the next state, and the next state if that fails.
+        self._transitions: dict[State, tuple[Callable[[], State], State]] = {
+            State.STARTING: (self._find_place, State.STARTING),
+            State.LISTING: (self._list, State.STARTING),
+            State.WATCHING: (self._watch, State.RESUMING),
+            State.RESUMING: (self._find_place, State.RESUMING),
+        }
+
+    @property
+    def position(self) -> str | None:
+        """The resourceVersion up to which everything is in the queue or further."""
+        return self._outlet.position
 
     def run(self, resume_at: str | None, *, list_at: str | None = None) -> None:
         """Follow from `resume_at`, or from a list of everything, until stopped.
 
-        `list_at` is where an earlier first list began, if that came to nothing.
+        That list is of the revision `list_at`, or of the oldest after it that the API server still
+        holds; without one, of the newest.
         """
-        self.position, self._list_at = resume_at, list_at
+        self._outlet.position, self._list_at = resume_at, list_at
         while not self._stop.is_set():
-            try:
-                self._catch_up()
-                if self._states_are_known:
-                    self._watch()
-                    self._settle()
-            except ApiError as error:
-                self._fruitless_watches += isinstance(error, Expired)
-                self._retry.after(error)
-            self._pulse.beat()
+            self._step()
+        self._outlet.end()
 
-    def _catch_up(self) -> None:
-        """Bring `position` to where a watch can start, and the old states with it."""
-        if self.position is None:
-            self._list_everything()
-            return
-        history = self._lister.probe(self.position)
+    def _step(self) -> None:
+        """Do what the state says, and move to the next one."""
+        act, after_error = self._transitions[self.state]
+        try:
+            self.state = act()
+        except ApiError as error:
+            self.state = after_error
+            self._retry.wait_after(error)
+
+    def _find_place(self) -> State:
+        """Ask what the API server still holds, and decide how to go on."""
+        begin = self.position or self._list_at
+        if begin is None:
+            return self._plan("start", Listing(at=None, newer_than=None))
+        history, nearest = self._lister.nearest_held(begin)
         if history is History.WENT_BACK:
-            log.warning(
-                "The API server's history went back before the position: listing everything anew",
-                extra={"namespace": self._namespace, "resource_version": self.position},
-            )
-            self._metrics.relists.labels("went_back").inc()
-            self._capture.forget()
-            self.position = self._list_at = None
-            self._list_everything()
-            return
-        if history is History.COMPACTED or self._fruitless_watches >= _FRUITLESS_WATCHES:
-            self._list_after_gap(self.position, at_newest=history is History.HELD)
-        elif not self._states_are_known and self._capture.keeps_states:
-            pages = self._lister.pages(resource_version=self.position)
-            self._capture.remember(page.items for page in pages)
-        self._states_are_known = True
-
-    def _list_everything(self) -> None:
-        """A first list: every event there is, in pages, then the position.
-
-        Of the newest revision, or of the one where an earlier first list began, as near as the
-        API server still has it.
-        """
-        self._metrics.relists.labels("start").inc()
-        at = self._list_at and self._lister.nearest_held(self._list_at)
-        position = None
-        is_of_one_revision = True
-        for page in self._lister.pages(resource_version=at):
-            if position is None:
-                # The first page's revision: after an expired token the later pages are of a newer
-                # one. What changed in between comes again, its states learned anew before that.
-                position = page.resource_version
-                self._begin_list(self._namespace, position)
-            is_of_one_revision = is_of_one_revision and page.resource_version == position
-            self._put_all(self._capture.listed(page.items, newer_than=None))
-        self._complete_list(position)
-        self._states_are_known = is_of_one_revision
-
-    def _list_after_gap(self, position: str, *, at_newest: bool) -> None:
-        """Go back to the oldest revision that is left and ship what is newer than the position."""
-        gap_start = int(position)
-        newest = self._lister.newest()
-        resume_at = newest if at_newest else self._lister.oldest_held(gap_start, newest)
-        log.warning(
-            "The API server no longer has the changes right after the position: "
-            "listing at the oldest revision that it has",
-            extra={
-                "namespace": self._namespace,
-                "resource_version": position,
-                "resumed_at": str(resume_at),
-            },
-        )
-        self._metrics.relists.labels("expired").inc()
-        self._states_are_known = False
-        self._fruitless_watches = 0
-        for page in self._lister.pages(resource_version=str(resume_at)):
-            self._put_all(self._capture.listed(page.items, newer_than=gap_start))
-        self._complete_list(str(resume_at))
-        self._capture.end_gap()
-
-    def _complete_list(self, position: str | None) -> None:
-        """Only the end of a list moves the position: its items come in the order of their names."""
-        if position is None or self._stop.is_set():
-            return
-        batch = Batch()
-        batch.positions[self._namespace] = position
-        self._put(batch)
-        log.info(
-            "Listed the events", extra={"namespace": self._namespace, "resource_version": position}
-        )
-
-    def _watch(self) -> None:
-        """One watch, from `position` to its end. Raises ApiError at any end but a clean one."""
+            self._leave_history(begin, nearest)
+            return self._plan("went_back", Listing(at=nearest, newer_than=None))
         if self.position is None:
-            return
-        started_at = self.position
-        started = self._clock.monotonic()
-        seconds = round(WATCH_SECONDS * self._uniform(0.9, 1.1))
-        with self._open_watch(
-            self._namespace, resource_version=self.position, timeout_seconds=seconds
-        ) as stream:
-            self._retry.succeeded()
-            self._contact.beat()
-            try:
-                is_over = self._follow(stream)
-            finally:
-                lasted = self._clock.monotonic() - started
-                if self.position != started_at or lasted >= _GOOD_WHILE:
-                    self._fruitless_watches = 0
-                    self._retry.reset()
-        if is_over:
-            self._metrics.watches.labels("closed").inc()
-            if self.position == started_at and lasted < _TOO_SHORT:
-                self._fruitless_watches += 1
-                raise ApiError("the watch ended at once, without an event", reason="empty_watch")
-
-    def _follow(self, stream: Iterable[list[bytes]]) -> bool:
-        """Queue what the watch brings until it ends; False if it is to be closed before that."""
-        for lines in stream:
-            batch, end = self._capture.watched(
-                lines, namespace=self._namespace, skip_bad=self._bad_position == self.position
+            return self._plan("start", Listing(at=nearest, newer_than=None))
+        if history is History.COMPACTED:
+            self._warn(
+                begin,
+                "The API server no longer has the changes right after the position:"
+                " listing at the oldest revision that it holds",
+                resumed_at=nearest,
             )
-            if not batch.is_empty and not self._offer(batch):
-                return False
-            if end is not None:
-                self._note_end(end)
-                raise end
-            if self._stop.is_set():
-                return False
-            self._contact.beat()
-        self._contact.beat()
-        return True
+            return self._plan("expired", Listing(at=nearest, newer_than=int(begin)))
+        if self._watches.are_hopeless:
+            self._warn(
+                begin,
+                "For minutes every watch from the position has ended at once, though the API server"
+                " still holds it: listing at the newest revision. Changes in between that were"
+                " replaced since are lost",
+            )
+            return self._plan("unwatchable", Listing(at=None, newer_than=int(begin)))
+        if self.state is State.STARTING and self._batcher.keeps_states:
+            # Nothing in this list is newer: it only shows the states that updates will replace.
+            self._listing = Listing(at=begin, newer_than=int(begin))
+            return State.LISTING
+        return State.WATCHING
+
+    def _plan(self, reason: str, listing: Listing) -> State:
+        self._metrics.relists.labels(reason).inc()
+        self._watches.begin_anew()
+        self._listing = listing
+        return State.LISTING
+
+    def _leave_history(self, position: str, oldest: str) -> None:
+        """Forget all positions and states: the API server has never been there."""
+        self._warn(
+            position,
+            "The API server's history went back, to before the position:"
+            " listing everything anew, at the oldest revision that it holds",
+            resumed_at=oldest,
+        )
+        self._outlet.begin_history()
+        self._batcher.forget()
+        self._list_at = oldest
+
+    def _list(self) -> State:
+        """Send what a list shows, then move the position to where the watch is to begin.
+
+        That is the first page's revision, or what an upkeep has got to. The items come in the order
+        of their names, so only the end of the list moves the position.
+        """
+        at, newer_than = self._listing
+        shows_states_only = at is not None and int(at) == newer_than
+        self._watch_from = None
+        self._batcher.begin_list()
+        upkeep_due = self._clock.monotonic() + UPKEEP_SECONDS
+        for page in self._lister.pages(resource_version=at):
+            if self._watch_from is None:
+                self._watch_from = page.resource_version
+                if newer_than is None:
+                    self._list_at = page.resource_version
+                    self._outlet.begin_list(page.resource_version)
+            known_up_to = _known_up_to(page.resource_version, self._watch_from)
+            for batch in self._batcher.from_list(
+                page.items, newer_than=newer_than, known_up_to=known_up_to
+            ):
+                self._outlet.put(batch)
+            if shows_states_only and self._batcher.is_full:
+                break
+            if self._clock.monotonic() >= upkeep_due:
+                self._keep_up()
+                upkeep_due = self._clock.monotonic() + UPKEEP_SECONDS
+        if self._watch_from is None or self._stop.is_set():
+            return State.STARTING
+        self._batcher.end_list()
+        if self._outlet.put(Batch(), reached=self._watch_from):
+            log.info(
+                "Listed the events",
+                extra={"namespace": self._namespace, "resource_version": self._watch_from},
+            )
+        return State.WATCHING
+
+    def _keep_up(self) -> None:
+        """While a list takes long, see to it that the watch can still begin where it is to.
+
+        What happened since is sent, in its order, and the watch begins after it. Old states stay
+        right: an event that the list has not shown yet has none.
+        """
+        try:
+            self._follow(UPKEEP_WATCH_SECONDS)
+        except ApiError as error:
+            self._retry.count(error)  # and the list goes on; the watch after it says the same
+
+    def _watch(self) -> State:
+        """Send what happens from the position on, until the watch ends."""
+        self._watch_from = self.position
+        self._follow(WATCH_SECONDS)
+        return State.RESUMING
+
+    def _follow(self, seconds: float) -> None:
+        """Send what one watch brings. Raises ApiError at any end but the server's at its time."""
+        if self._watch_from is None:
+            return
+        overdue: Watched | None = None
+        with self._watches.open(self._watch_from, seconds=seconds) as stream:
+            for lines in stream:
+                watched = self._batcher.from_watch(
+                    lines, skip_bad=self._bad_line_at == self._watch_from
+                )
+                if not self._outlet.offer(watched.batch, reached=self._position_of(watched)):
+                    overdue = watched
+                    break
+                self._move_to(watched.reached)
+                if watched.end is not None:
+                    self._note_end(watched.end)
+                    raise watched.end
+                if self._stop.is_set():
+                    break
+        if overdue is not None and not self._stop.is_set():
+            self._wait_for_room(overdue)
+
+    def _position_of(self, watched: Watched) -> str:
+        """What position these lines complete: none before the list is complete."""
+        return "" if self.state is State.LISTING else watched.reached
+
+    def _move_to(self, reached: str) -> None:
+        if reached:
+            self._watch_from = reached
+            self._watches.progressed()
+
+    def _wait_for_room(self, overdue: Watched) -> None:
+        """Queue what was in hand when the watch was closed, and let the queue run half empty."""
+        self._metrics.watches.labels("queue_full").inc()
+        log.warning(
+            "The queue stays full: closing the watch until the sidecar takes events again",
+            extra={"namespace": self._namespace},
+        )
+        if self._outlet.put(overdue.batch, reached=self._position_of(overdue)):
+            self._watch_from = overdue.reached or self._watch_from
+        self._outlet.wait_for_room()
 
     def _note_end(self, end: ApiError) -> None:
         self._metrics.watches.labels(end.reason).inc()
         if isinstance(end, BadLine):
             # Damage on the way is gone at the next try from the same position. A line that is still
             # bad then is so at its source, and is skipped so that it holds up nothing.
-            self._bad_position = self.position
+            self._bad_line_at = self._watch_from
 
-    def _offer(self, batch: Batch) -> bool:
-        """Queue a batch; False if that took so long that the watch is better closed.
+    def _warn(self, position: str, message: str, **extra: str) -> None:
+        fields = {"namespace": self._namespace, "resource_version": position} | extra
+        log.warning(message, extra=fields)
 
-        Then the batch waits here, in order, and comes back queued: nothing is shaped twice.
-        """
-        if self._enqueue(batch):
-            return True
-        if self._stop.is_set():
-            return False
-        self._metrics.watches.labels("queue_full").inc()
-        log.warning(
-            "The queue stays full: closing the watch until the sidecar takes events again",
-            extra={"namespace": self._namespace},
-        )
-        self._overdue = batch
-        return False
 
-    def _settle(self) -> None:
-        """Queue what was in hand when the watch was closed, and let the queue run half empty."""
-        if self._overdue is not None:
-            self._put(self._overdue)
-            self._overdue = None
-            while not self._stop.is_set() and not self._queue.wait_for_room(patience=PATIENCE):
-                self._pulse.beat()
-                self._contact.beat()  # it is not the API server that keeps us waiting
+def _known_up_to(page_revision: str, watch_from: str) -> int | None:
+    """Which items of a page are the states at which the watch begins: all (None), or those up to
+    this revision.
 
-    def _put_all(self, batches: Iterable[Batch]) -> None:
-        for batch in batches:
-            if not batch.is_empty:
-                self._put(batch)
-
-    def _put(self, batch: Batch) -> None:
-        """See a batch into the queue, however long that takes."""
-        while not self._stop.is_set() and not self._enqueue(batch):
-            self._pulse.beat()
-
-    def _enqueue(self, batch: Batch) -> bool:
-        """Queue a batch if there is room before long, and move the position."""
-        # Looked at before: once queued it is the queue's, which may add others' records to it.
-        kinds, position = batch.kinds(), batch.positions.get(self._namespace, self.position)
-        self._pulse.beat()
-        if not self._queue.put(batch, patience=PATIENCE):
-            return False
-        for kind, count in kinds.items():
-            self._metrics.received.labels(kind).inc(count)
-        self.position = position
-        self._pulse.beat()
-        return True
+    On a page of a later revision those are the items that have not changed in between. On one of
+    an earlier revision any may have.
+    """
+    if page_revision == watch_from:
+        return None
+    return int(watch_from) if int(page_revision) > int(watch_from) else 0

@@ -11,17 +11,18 @@ _OVERHEAD_BYTES = 250
 class OldStates:
     """The last seen state of each event, packed, by uid; the least recently seen make room.
 
-    Holds at most about `max_bytes` of memory; 0 turns it off. Not thread-safe: each reflector
+    Takes at most about `max_bytes` of memory; 0 turns it off. Not thread-safe: each reflector
     has its own.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        # Not a plain dict: to find its first item it passes over all that were deleted before it.
+        # No plain dict: to find its first item it passes over all that were deleted before it.
         self._states: OrderedDict[str, bytes] = OrderedDict()
+        self._earlier: OrderedDict[str, bytes] = OrderedDict()
         self.enabled = max_bytes > 0
-        self.is_full = False  # whether one had to make room, since the last `clear`
+        self.is_full = False  # whether a state has made room since the last `begin_list` or `clear`
 
     def __len__(self) -> int:
         return len(self._states)
@@ -38,23 +39,41 @@ class OldStates:
         return self._states.get(uid)
 
     def put(self, uid: str, state: bytes) -> None:
-        """This is now the last seen state of this event."""
+        """Remember this as the last seen state of the event."""
         if not self.enabled or not uid:
             return
         old = self._states.pop(uid, None)
+        if old is None and self._earlier:
+            old = self._earlier.pop(uid, None)
         if old is not None:
             self._bytes -= len(old) + _OVERHEAD_BYTES
         if not self.fits(state):
-            return  # it would make room of all others, and still not fit
+            return  # it would take the room of all others, and still not fit
         self._states[uid] = state
         self._bytes += len(state) + _OVERHEAD_BYTES
         while self._bytes > self._max_bytes:
-            self.is_full = True
-            _, oldest = self._states.popitem(last=False)
+            self.is_full = self.is_full or not self._earlier
+            _, oldest = (self._earlier or self._states).popitem(last=False)
             self._bytes -= len(oldest) + _OVERHEAD_BYTES
 
-    def clear(self) -> None:
-        """Nothing is known any more: the next update of each event goes without its old state."""
+    def begin_list(self) -> None:
+        """Set all known states apart: from now on each may be out of date until it is put again."""
+        self._earlier.update(self._states)
         self._states.clear()
+        self.is_full = False
+
+    def was_known(self, uid: str) -> bool:
+        """Whether a state was known at `begin_list` that has not been put again since."""
+        return uid in self._earlier
+
+    def end_list(self) -> None:
+        """Drop the states that were set apart: the list did not confirm them."""
+        self._bytes -= sum(len(state) + _OVERHEAD_BYTES for state in self._earlier.values())
+        self._earlier.clear()
+
+    def clear(self) -> None:
+        """Forget everything: the next update of each event goes without its old state."""
+        self._states.clear()
+        self._earlier.clear()
         self._bytes = 0
         self.is_full = False

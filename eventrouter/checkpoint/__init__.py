@@ -1,1 +1,1 @@
-"""Where to resume after a restart, who may write it down, and what has left the buffer."""
+"""Keeps the positions: how far all has left the buffer, where to resume, and who leads."""

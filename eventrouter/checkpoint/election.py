@@ -7,12 +7,13 @@ import random
 import threading
 from collections.abc import Callable
 
-from eventrouter.checkpoint.stores import LOST, Checkpoint
+from eventrouter.checkpoint.contents import Checkpoint
 from eventrouter.clock import Clock, Stop
 from eventrouter.errors import ApiError, CheckpointError, Deposed
 from eventrouter.kube.lease import RENEW_DEADLINE_SECONDS, RETRY_SECONDS, LeaseApi, LeaseRecord
 from eventrouter.ops.health import Pulse
 from eventrouter.ops.metrics import Metrics
+from eventrouter.ops.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,8 @@ class Election:
     of the last renewal that succeeded, which is well before anybody else may take it:
     `is_leading` says so to the moment, whatever the thread is doing.
 
-    Also the store of the checkpoint: `save` renews the lease and writes the checkpoint in one PUT.
-    Whoever stands by remembers the one that it saw last, for the case that somebody deletes the
+    Also the store of the checkpoint: the next renewal takes it along, so that it costs no request
+    of its own. A standby remembers the checkpoint that it saw last, in case somebody deletes the
     Lease: an older position is as good as the newest, there is only more to send again.
     """
 
@@ -56,14 +57,17 @@ class Election:
         self._stop = stop
         self._clock = clock
         self._uniform = uniform
-        self._writing = threading.RLock()
         self._record: LeaseRecord | None = None
         self._observed: object = None
         self._observed_at = 0.0
+        self._trouble = Trouble(log, over="The lease can be read and written again")
+        self._is_ending = False
+        # Guards what follows. Held during a write, so that no two are under way.
+        self._renewed = threading.Condition()
         self._renewed_at: float | None = None
         self._checkpoint: bytes | None = None
-        self._trouble: str | None = None
-        self._is_ending = False
+        self._tries = 0  # of renewals, and how the last one ended
+        self._failure: ApiError | None = None
 
     def run(self) -> None:
         """Take part until stopped."""
@@ -71,10 +75,11 @@ class Election:
             self._pulse.beat()
             if self._renewed_at is None:
                 self._stand_by()
-                self._stop.wait(RETRY_SECONDS * self._uniform(1.0, 1.0 + _JITTER))
             else:
                 self._lead()
-                self._stop.wait(RETRY_SECONDS)
+            is_standby = self._renewed_at is None
+            spread = self._uniform(1.0, 1.0 + _JITTER) if is_standby else 1.0
+            self._stop.wait(RETRY_SECONDS * spread)
 
     def is_leading(self) -> bool:
         """Whether we may act as the leader at this moment."""
@@ -84,25 +89,34 @@ class Election:
         )
 
     def save(self, checkpoint: Checkpoint, *, now: float) -> None:
-        """Write the checkpoint into the Lease. Raises CheckpointError, always so once deposed."""
-        with self._writing:
+        """Have the next renewal write the checkpoint, and wait for that. For another thread.
+
+        At the end it is written at once. Raises CheckpointError if the renewal fails, and Deposed
+        once we lead no longer.
+        """
+        with self._renewed:
+            tries = self._tries
+            if self.is_leading():
+                self._checkpoint = checkpoint.encode(now=now)
+                if self._is_ending:
+                    self._try_to_renew()
+            while self.is_leading() and self._tries == tries:
+                self._renewed.wait(1.0)  # no longer, as the leadership may end without a word
             if not self.is_leading():
                 raise Deposed("cannot write the checkpoint: no longer the leader")
-            self._checkpoint = checkpoint.encode(now=now)
-            try:
-                self._renew()
-            except ApiError as error:
-                raise CheckpointError(f"cannot write the checkpoint: {error}") from error
+            if self._failure is not None:
+                message = f"cannot write the checkpoint: {self._failure}"
+                raise CheckpointError(message) from self._failure
 
     def end(self) -> None:
-        """Stopping has begun. A Lease that is gone by now went with the whole installation: from
-        here on it is not made anew.
+        """Stopping has begun. A Lease that is gone by now went with the whole installation, and is
+        not made anew from here on.
         """
         self._is_ending = True
 
     def release(self) -> None:
         """Let the next one lead at once. After the last `save`."""
-        with self._writing:
+        with self._renewed:
             if self._record is None or not self.is_leading():
                 return
             self._renewed_at = None
@@ -113,58 +127,88 @@ class Election:
             except ApiError as error:
                 log.warning("Could not release the lease, it will run out: %s", error)
 
+    # ---- standing by
+
     def _stand_by(self) -> None:
-        """Look at the lease, take it if it is free or over."""
+        """Look at the lease, and take it if it is free or over."""
         try:
             record = self._lease.read()
-            self._contact.beat()
-            now = self._clock.monotonic()
-            if record.renewed != self._observed:
-                if record.holder not in ("", self._identity):
-                    log.debug("%s leads", record.holder)
-                self._observed, self._observed_at = record.renewed, now
-            if record.checkpoint is not None:
-                self._checkpoint = record.checkpoint
-            is_taken = record.holder not in ("", self._identity)
-            if is_taken and now < self._observed_at + record.duration_seconds:
-                self._recovered()
+            self._observe(record)
+            if self._is_anothers(record):
+                self._trouble.end()
                 return
-            with self._writing:
-                self._record = self._write(record)
-                self._renewed_at = now
+            self._take(record)
         except ApiError as error:
             if error.reason != "conflict":  # another one was faster
                 self._report(error)
             return
-        self._recovered()
+        self._trouble.end()
+        self._announce(record)
+
+    def _observe(self, record: LeaseRecord) -> None:
+        """Note when the lease changed last, by our clock, and what checkpoint it has."""
+        self._note_contact()
+        if record.renewed != self._observed:
+            if record.holder not in ("", self._identity):
+                log.debug("%s leads", record.holder)
+            self._observed, self._observed_at = record.renewed, self._clock.monotonic()
+        if record.checkpoint is not None:
+            self._checkpoint = record.checkpoint
+
+    def _is_anothers(self, record: LeaseRecord) -> bool:
+        """Whether somebody else holds the lease, and it is not over."""
+        return (
+            record.holder not in ("", self._identity)
+            and self._clock.monotonic() < self._observed_at + record.duration_seconds
+        )
+
+    def _take(self, record: LeaseRecord) -> None:
+        started = self._clock.monotonic()
+        with self._renewed:
+            self._record = self._write(record)
+            self._renewed_at = started
+
+    def _announce(self, record: LeaseRecord) -> None:
         self._metrics.leading.set(1)
         log.info("Leading as %s", self._identity)
         if record.checkpoint is None and self._checkpoint is not None:
             log.warning("The lease has no checkpoint: going on from the last one that it had")
-        self._on_elected(_decode(self._checkpoint))
+        self._on_elected(None if self._checkpoint is None else Checkpoint.decode(self._checkpoint))
+
+    # ---- leading
 
     def _lead(self) -> None:
-        """Renew when it is time to; stand by again when that is no longer possible."""
-        try:
-            with self._writing:
-                if self.is_leading() and self._is_due():
-                    self._renew()
-        except ApiError as error:
-            self._report(error)
-        if not self.is_leading():
+        """Renew the lease. Stand by again once that has failed for too long."""
+        with self._renewed:
+            if self.is_leading():
+                self._try_to_renew()
+            if self.is_leading():
+                return
             self._renewed_at = None
-            self._metrics.leading.set(0)
-            log.error("Lost the lease: dropping what is unsent and standing by")
-            self._on_lost()
+            self._renewed.notify_all()
+        self._metrics.leading.set(0)
+        log.error("Lost the lease: dropping what is unsent and standing by")
+        self._on_lost()
 
-    def _is_due(self) -> bool:
-        return (
-            self._renewed_at is not None
-            and self._clock.monotonic() >= self._renewed_at + RETRY_SECONDS / 2
-        )
+    def _try_to_renew(self) -> None:
+        """Renew, and tell all that wait for it."""
+        try:
+            self._renew()
+        except ApiError as error:
+            self._failure = error
+            self._report(error)
+        else:
+            self._failure = None
+            self._trouble.end()
+        self._tries += 1
+        self._renewed.notify_all()
 
     def _renew(self) -> None:
-        """One PUT. Raises ApiError; once deposed, `is_leading` is false from then on."""
+        """One PUT. Raises ApiError; once deposed, `is_leading` is false from then on.
+
+        One that succeeds after the deadline is too late: others have seen us not leading, and have
+        acted on it.
+        """
         started = self._clock.monotonic()
         try:
             self._record = self._write(self._record)
@@ -180,9 +224,9 @@ class Election:
                 self._renewed_at = started - RENEW_DEADLINE_SECONDS
                 raise
             self._record = self._write(record)
-        self._renewed_at = started
-        self._contact.beat()
-        self._recovered()
+        if self.is_leading():
+            self._renewed_at = started
+        self._note_contact()
 
     def _write(self, record: LeaseRecord | None) -> LeaseRecord:
         assert record is not None, "a leader has read its lease"
@@ -190,23 +234,10 @@ class Election:
             record.held_by(self._identity, now=self._clock.time(), checkpoint=self._checkpoint)
         )
 
+    def _note_contact(self) -> None:
+        self._contact.beat()
+        self._metrics.lease_contact.set(self._clock.time())
+
     def _report(self, error: ApiError) -> None:
         self._metrics.errors.labels("lease", error.reason).inc()
-        if str(error) != self._trouble:
-            self._trouble = str(error)
-            log.error("The lease: %s; trying again", error, extra={"reason": error.reason})
-
-    def _recovered(self) -> None:
-        if self._trouble is not None:
-            self._trouble = None
-            log.info("The lease can be read and written again")
-
-
-def _decode(data: bytes | None) -> Checkpoint | None:
-    if data is None:
-        return None
-    checkpoint = Checkpoint.decode(data)
-    if checkpoint is None:
-        log.warning("The checkpoint in the lease cannot be understood: listing everything anew")
-        return LOST
-    return checkpoint
+        self._trouble.report(f"The lease: {error}; trying again", reason=error.reason)

@@ -4,34 +4,62 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
-from eventrouter.checkpoint.buffer import Buffer
-from eventrouter.checkpoint.stores import Checkpoint, CheckpointWriter
+from eventrouter.checkpoint.backlog import LOOK_SECONDS, Backlog
+from eventrouter.checkpoint.buffer import Buffer, is_optional
+from eventrouter.checkpoint.contents import Checkpoint
+from eventrouter.checkpoint.reached import Reached
+from eventrouter.checkpoint.stores import CheckpointStore
 from eventrouter.clock import Clock
-from eventrouter.errors import CheckpointError, Deposed
+from eventrouter.errors import BufferUnseen, CheckpointError, Deposed
 from eventrouter.forward.batch import Positions
 from eventrouter.ops.health import Pulse
 from eventrouter.ops.metrics import Metrics
+from eventrouter.ops.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
 # How often the buffer is looked at and the checkpoint written, while there is something new.
 ROUND_SECONDS = 1.0
-_SEAL_ROUND_SECONDS = 0.2
+_LAST_ROUND_SECONDS = 0.2
 _IDLE_SECONDS = 60.0
+# A thread that waits for a write shows this often that it is alive.
+_BEAT_SECONDS = 5.0
+# How long the last write of a run may take.
+_LAST_WRITE_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
 class _Landmark:
-    """Positions that are delivered once none of these chunks exists any more."""
+    """Positions that are delivered once none of these chunks is left.
 
-    positions: Positions
-    chunks: frozenset[str]
+    One chunk that is left stands for all of them, so that a look costs one stat however many wait.
+    """
+
+    def __init__(self, positions: Positions, chunks: list[str], buffer: Buffer) -> None:
+        self.positions = positions
+        self._chunks = chunks
+        self._buffer = buffer
+        self._witness = ""
+
+    def is_passed(self) -> bool:
+        """Whether all of them are gone. Raises BufferUnseen."""
+        if self._witness and self._buffer.is_there(self._witness):
+            return False
+        self._witness = ""
+        while self._chunks and not self._witness:
+            chunk = self._chunks.pop()
+            if self._buffer.has_content(chunk):
+                self._witness = chunk
+        return not self._witness
 
 
 class Keeper:
-    """Keeps the checkpoint. `run` is a thread's whole life; `acked` may be called from any thread.
+    """Keeps the checkpoint. `run` is a thread's whole life, and nothing but that thread writes.
+
+    Other threads call the other methods: these hand `run` a wish, and wait for it where they
+    promise a result.
 
     `delivered` moves by landmarks: take the acked positions, then note which chunks the buffer
     holds. What was acked by then is in those chunks or has been delivered already, so when they
@@ -41,144 +69,206 @@ class Keeper:
     def __init__(
         self,
         *,
-        writer: CheckpointWriter,
+        kept: Checkpoint,
+        followed: AbstractSet[str],
+        store: CheckpointStore,
         buffer: Buffer,
-        scope: str,
+        backlog: Backlog,
         metrics: Metrics,
         pulse: Pulse,
         clock: Clock,
     ) -> None:
-        self._writer = writer
+        """`kept` is what this run took over; it follows the namespaces of `followed`."""
+        self._store = store
         self._buffer = buffer
-        self._scope = scope
+        self._backlog = backlog
         self._metrics = metrics
         self._pulse = pulse
         self._clock = clock
-        self._changed = threading.Condition()
-        self._stopping = False
-        self._acked: Positions = {}
-        self._delivered: Positions = {}
-        self._started: Positions = {}
-        self._saving = threading.Lock()
+        self._reached = Reached(kept, followed=followed)
         self._landmark: _Landmark | None = None
-        self._saved: Checkpoint | None = None
-        self._troubles: set[str] = set()
+        self._unseen = Trouble(log, over="The sidecar's buffer can be seen again")
+        self._unwritten = Trouble(log, over="The checkpoint can be written again")
+        # Guards what follows, and `_reached`.
+        self._changed = threading.Condition()
+        self._written = 0  # of the changes that `_reached` counts
+        self._is_urgent = False
+        self._end_at: float | None = None
+        self._has_ended = False
 
-    def start_from(self, checkpoint: Checkpoint | None) -> None:
-        """Keep what an earlier run had reached, of namespaces that are no longer followed too."""
-        if checkpoint is not None:
-            same_buffer = checkpoint.buffer == self._buffer.identity()
-            self._started = dict(checkpoint.started)
-            self._delivered = dict(checkpoint.delivered)
-            self._acked = dict(checkpoint.acked if same_buffer else checkpoint.delivered)
-
-    def begin_list(self, namespace: str, resource_version: str) -> None:
-        """A first list begins at this revision. Written at once, before any of it is sent.
-
-        Whatever happens before the first delivery, the next start begins there again, and sees
-        all that came after.
-        """
-        self._started = self._started | {namespace: resource_version}
-        self._save(self._acked)
+    # ---- wishes of other threads
 
     def acked(self, positions: Positions) -> None:
         """Everything up to these positions is in the sidecar's buffer now."""
         with self._changed:
-            self._acked = self._acked | positions
-            self._changed.notify()
+            self._reached.ack(positions)
+            self._changed.notify_all()
 
-    def run(self) -> None:
-        """Write the checkpoint while there is something new to write, until stopped."""
-        while not self._stopping:
-            self._pulse.beat()
-            with self._changed:
-                self._changed.wait_for(lambda: self._stopping or self._has_news(), _IDLE_SECONDS)
-            self.settle()
-            with self._changed:
-                self._changed.wait_for(lambda: self._stopping, ROUND_SECONDS)
+    def begin_list(
+        self, namespace: str, resource_version: str, *, beat: Callable[[], None] = lambda: None
+    ) -> None:
+        """Note that a first list begins at this revision. Returns when that is written.
+
+        The next start then begins there again if nothing is delivered before it, and skips nothing.
+        Returns without that only at the end of the run. Calls `beat` now and then while it waits.
+        """
+        with self._changed:
+            self._reached.begin(namespace, resource_version)
+            self._wait_until_written(beat)
+
+    def history_went_back(
+        self, namespace: str, history: int, *, beat: Callable[[], None] = lambda: None
+    ) -> None:
+        """Forget a namespace's positions: the API server's history went back before them.
+
+        The positions to come have this `history`, and older ones are ignored from here on. Returns
+        when that is written, as `begin_list` does.
+        """
+        with self._changed:
+            self._reached.go_back(namespace, history)
+            self._wait_until_written(beat)
 
     def stop(self) -> None:
-        """Let `run` return soon."""
+        """Have `run` return soon, without another write."""
         with self._changed:
-            self._stopping = True
-            self._changed.notify()
+            self._end_at = float("-inf")
+            self._changed.notify_all()
 
-    def seal(self, seconds: float) -> bool:
-        """After `run`: wait until all that is acked is delivered, and for so long at most.
+    def wait_delivered(self, seconds: float) -> bool:
+        """Have `run` return once all that is acked is delivered and written, or after `seconds`.
 
-        Then a restart repeats nothing of it, whatever the buffer. Returns whether the buffer is
-        empty: it may hold what came without an ack as well, for which nothing is waited.
+        Waits for that. A restart then repeats nothing of it, whatever the buffer. Returns whether
+        the buffer is empty: it may also hold what came without an ack, which is not waited for.
         """
-        deadline = self._clock.monotonic() + seconds
         with self._changed:
-            while not self.settle() and self._clock.monotonic() < deadline:
-                self._changed.wait(_SEAL_ROUND_SECONDS)
-        return self._chunks() == frozenset()
+            self._end_at = self._clock.monotonic() + seconds
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._has_ended, seconds + _LAST_WRITE_SECONDS)
+        try:
+            return not any(map(self._buffer.has_content, _awaited(self._buffer.chunks())))
+        except BufferUnseen as error:
+            self._unseen.report(str(error), reason=error.reason)
+            return False
 
-    def settle(self) -> bool:
-        """Look at the buffer, write what is new. Whether all that is acked is delivered."""
-        acked = self._acked
-        if not acked:
-            return True
-        self._move_delivered(acked)
-        self._save(acked)
-        return self._delivered == acked
+    def _wait_until_written(self, beat: Callable[[], None]) -> None:
+        changes = self._reached.changes
+        self._is_urgent = True
+        self._changed.notify_all()
+        while not self._changed.wait_for(
+            lambda: self._written >= changes or self._has_ended, _BEAT_SECONDS
+        ):
+            beat()
+
+    # ---- the keeper's own thread
+
+    def run(self) -> None:
+        """Write the checkpoint while there is something new to write, until told to end."""
+        try:
+            while self._wait_for_news():
+                self._pulse.beat()
+                self.save_progress()
+                self._rest(ROUND_SECONDS)
+            self._finish()
+        finally:
+            with self._changed:
+                self._has_ended = True
+                self._changed.notify_all()
+
+    def save_progress(self) -> None:
+        """Look at the buffer, and write what is new."""
+        self._follow_buffer()
+        self._write()
+
+    def _finish(self) -> None:
+        """Go on until all is delivered and written, or until it is time to end."""
+        while self._end_at != float("-inf"):
+            self.save_progress()
+            with self._changed:
+                is_written = self._written == self._reached.changes
+                if is_written and self._reached.is_delivered:
+                    return
+            if self._end_at is None or self._clock.monotonic() >= self._end_at:
+                return
+            self._rest(_LAST_ROUND_SECONDS)
+
+    def _wait_for_news(self) -> bool:
+        """Wait until there is something to look at or to write. False when it is time to end."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._end_at is not None or self._has_news(),
+                LOOK_SECONDS if self._backlog.chunks else _IDLE_SECONDS,
+            )
+            return self._end_at is None
 
     def _has_news(self) -> bool:
-        if not self._acked:
-            return False
-        saved = self._saved
-        return saved is None or saved.acked != self._acked or saved.delivered != self._acked
+        return (
+            self._written != self._reached.changes
+            or not self._reached.is_delivered
+            or self._backlog.is_due
+        )
 
-    def _move_delivered(self, acked: Positions) -> None:
-        chunks = self._chunks()
-        if chunks is None:
-            return
-        if not chunks:
-            self._landmark = None
-            self._delivered = acked
-        elif self._landmark is None or not self._landmark.chunks & chunks:
-            if self._landmark is not None:
-                self._delivered = self._landmark.positions
-            self._landmark = _Landmark(acked, chunks)
+    def _rest(self, seconds: float) -> None:
+        """Leave time for more acks to share the next write. A thread that waits for one ends it."""
+        with self._changed:
+            end_at = self._end_at
+            self._changed.wait_for(lambda: self._is_urgent or self._end_at != end_at, seconds)
+            self._is_urgent = False
+
+    def _follow_buffer(self) -> None:
+        with self._changed:
+            acked = self._reached.acked
+        try:
+            is_passed = bool(acked) and (self._landmark is None or self._landmark.is_passed())
+            if is_passed or self._backlog.is_due:
+                chunks = self._buffer.chunks()
+                self._backlog.update(chunks)
+                if is_passed:
+                    self._move(acked, chunks)
+        except BufferUnseen as error:
+            if acked:  # before that it may not be there yet
+                self._metrics.errors.labels("buffer", error.reason).inc()
+                self._unseen.report(f"{error}; trying again", reason=error.reason)
+                self._backlog.lose_sight(str(error))
         else:
-            return
+            self._unseen.end()
+
+    def _move(self, acked: Positions, chunks: list[str]) -> None:
+        """The last landmark, if any, is passed: move `delivered`, and set the next one."""
+        passed = self._landmark
+        self._landmark = _Landmark(acked, _awaited(chunks), self._buffer)
+        is_empty = self._landmark.is_passed()
+        with self._changed:
+            if passed is not None:
+                self._reached.deliver(passed.positions)
+            if is_empty:
+                self._reached.deliver(acked)
+        if is_empty:
+            self._landmark = None
         self._metrics.last_delivered.set(self._clock.time())
 
-    def _chunks(self) -> frozenset[str] | None:
-        """What the buffer holds; None where that cannot be seen."""
+    def _write(self) -> None:
+        with self._changed:
+            changes = self._reached.changes
+            if changes == self._written:
+                return
+            checkpoint = self._reached.checkpoint()
         try:
-            chunks = self._buffer.chunks()
-        except OSError as error:
-            self._failed(
-                "buffer", f"cannot look into the sidecar's buffer (see --buffer-path): {error}"
-            )
-            return None
-        self._troubles.discard("buffer")
-        return chunks
+            self._store.save(checkpoint, now=self._clock.time())
+        except Deposed:  # the election says so, and nobody tries again
+            self._metrics.checkpoints.labels("failed").inc()
+            self.stop()
+        except CheckpointError as error:
+            self._metrics.checkpoints.labels("failed").inc()
+            self._metrics.errors.labels("checkpoint", "io").inc()
+            self._unwritten.report(f"{error}; trying again")
+        else:
+            self._metrics.checkpoints.labels("ok").inc()
+            self._unwritten.end()
+            with self._changed:
+                self._written = changes
+                self._changed.notify_all()
 
-    def _save(self, acked: Positions) -> None:
-        started = {name: at for name, at in self._started.items() if name not in self._delivered}
-        checkpoint = Checkpoint(
-            self._scope, self._buffer.identity(), acked, self._delivered, started
-        )
-        with self._saving:
-            if checkpoint == self._saved:
-                return
-            try:
-                self._writer.save(checkpoint, now=self._clock.time())
-            except CheckpointError as error:
-                self._metrics.checkpoints.labels("failed").inc()
-                if not isinstance(error, Deposed):  # the election says it, and nobody tries again
-                    self._failed("checkpoint", str(error))
-                return
-            self._saved = checkpoint
-        self._troubles.discard("checkpoint")
-        self._metrics.checkpoints.labels("ok").inc()
 
-    def _failed(self, stage: str, message: str) -> None:
-        """Count each failure, log one until it is over."""
-        self._metrics.errors.labels(stage, "io").inc()
-        if stage not in self._troubles:
-            self._troubles.add(stage)
-            log.error("%s; trying again", message)
+def _awaited(chunks: list[str]) -> list[str]:
+    """The chunks that must be gone before a position counts as delivered."""
+    return [chunk for chunk in chunks if not is_optional(chunk)]

@@ -1,1 +1,1 @@
-"""`eventrouter demo`: the pair at work, for a person to watch."""
+"""`eventrouter demo`: the watcher and a sidecar at work, for a person to watch."""

@@ -1,7 +1,7 @@
-"""Who appears in the stories of the small cluster, and what is said of them.
+"""The workloads and nodes of the small cluster, and the events that Kubernetes writes about them.
 
-Workloads, images and nodes are invented; the events are those of Kubernetes 1.36, less their
-times and counts, which come with the writing.
+Workloads, images and nodes are invented. The events are those of Kubernetes 1.36, without times and
+counts: whoever writes an event to the store adds these.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ Event = dict[str, Any]
 NODES = ("worker-1", "worker-2", "worker-3", "worker-4")
 _SCHEDULER = "default-scheduler"
 _WARNINGS = frozenset(("BackOff", "FailedMount", "FailedScheduling", "NodeNotReady", "Unhealthy"))
-# Of generated names: no vowels, so no words, and no look-alikes (apimachinery, pkg/util/rand).
+# Generated names have no vowels, so no words, and no characters that look alike (apimachinery,
+# pkg/util/rand).
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _API_VERSIONS = {
     "CronJob": "batch/v1",
@@ -57,7 +58,7 @@ JOBS = (App("reports", "daily-summary"), App("reports", "stock-export"), App("sh
 
 
 class Cast:
-    """Finds somebody for each part, and puts into words what they do. All by `chance` alone."""
+    """Makes up names and builds events. Everything depends on `chance` alone."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
@@ -92,7 +93,7 @@ class Cast:
     def by_controller(
         self, app: App, kind: str, name: str, reason: str, message: str, *, loop: str
     ) -> Event:
-        """What a loop of kube-controller-manager says of an object that it looks after."""
+        """An event that a loop of kube-controller-manager writes about its object."""
         involved = self._involved(kind, app.namespace, name)
         return self._event(involved, reason, message, component=loop)
 
@@ -112,7 +113,7 @@ class Cast:
         return self.by_controller(app, "ReplicaSet", replica_set, reason, message, loop=loop)
 
     def of_pod(self, pod: Pod, reason: str, message: str, *, loop: str | None = None) -> Event:
-        """What the kubelet, or a controller's loop, says of a pod."""
+        """An event about a pod, written by the kubelet or by a controller's loop."""
         involved = self._involved("Pod", pod.app.namespace, pod.name)
         if loop is None:
             return self._event(involved, reason, message, component="kubelet", host=pod.node)
@@ -124,14 +125,14 @@ class Cast:
         return event
 
     def of_node(self, node: str, reason: str, message: str, *, loop: str | None = None) -> Event:
-        """What the kubelet, or a controller's loop, says of a node: it lands in `default`."""
+        """An event about a node, in the namespace `default`."""
         involved: Event = {"kind": "Node", "name": node, "uid": node}
         if loop is None:
             return self._event(involved, reason, message, component="kubelet", host=node)
         return self._event(involved, reason, message, component=loop)
 
     def of_scheduling(self, pod: Pod, reason: str, message: str, *, action: str) -> Event:
-        """What the scheduler says, by events.k8s.io: no source, and a series for a count."""
+        """An event of the scheduler, written through events.k8s.io: it has no source."""
         involved = self._involved("Pod", pod.app.namespace, pod.name)
         event = self._event(involved, reason, message, component=_SCHEDULER)
         del event["source"]

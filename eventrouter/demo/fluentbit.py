@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from eventrouter.errors import ConfigError, EventrouterError
 # The repository's fluent/: it is configuration, not part of the package.
 CONFIG_FOLDER = Path(__file__).parents[2] / "fluent"
 
+_PORTS = range(20_000, 32_000)
 _START_SECONDS = 30.0
 _STOP_SECONDS = 30.0
 _JOIN_SECONDS = 5.0
@@ -150,10 +152,12 @@ def elasticsearch_variables(url: str) -> Mapping[str, str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port on loopback, outside the ranges that systems take for outgoing connections."""
+    while True:
+        port = random.choice(_PORTS)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _show_message(line: bytes) -> None:

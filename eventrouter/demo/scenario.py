@@ -1,4 +1,4 @@
-"""A small cluster's day: stories told at the same time, written to a store at a lively pace."""
+"""The life of a small cluster: several stories at a time, written to a store as they happen."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _COMPACTION = timedelta(minutes=5)  # kube-apiserver --etcd-compaction-interval
 
 
 def happenings(chance: random.Random) -> Iterator[tuple[float, Event]]:
-    """Events without end, each with the seconds since the one before, about one on average.
+    """Events without end, each with the seconds since the previous one: about one on average.
 
-    The same for the same `chance`. An event that comes again has happened again.
+    The same `chance` gives the same events. An event that comes again has happened again.
     """
     narrator = Narrator(chance)
     stories = [narrator.story() for _ in range(_AT_A_TIME)]
@@ -42,7 +42,7 @@ class _Written(NamedTuple):
 
 
 class Chronicle:
-    """Writes happenings to a store as their reporters do, and lets the store forget old ones."""
+    """Writes happenings to a store as their reporters do, and has the store forget old ones."""
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
@@ -51,9 +51,9 @@ class Chronicle:
         self._compact_to = store.revision
 
     def write(self, event: Event, *, at: datetime) -> None:
-        """Create the event; or, if it was written before, count it once more."""
+        """Create the event, or count it once more if it was written before."""
         key = event["metadata"]["namespace"], event["metadata"]["name"]
-        is_series = "action" in event  # by events.k8s.io; all others write core/v1
+        is_series = "action" in event  # written through events.k8s.io; all others are core/v1
         before = self._written.pop(key, None)
         times = 1 if before is None else before.times + 1
         if before is None and is_series:
@@ -69,7 +69,7 @@ class Chronicle:
         self._written[key] = _Written(at, times)
 
     def forget(self, *, at: datetime) -> None:
-        """Expire what was not written for an hour; every five minutes, compact what is older."""
+        """Delete what was not written for an hour, and compact the history every five minutes."""
         old = []
         while self._written and next(iter(self._written.values())).at <= at - _TTL:
             old.append(self._written.popitem(last=False)[0])
@@ -89,9 +89,9 @@ def play(
     pace: float = 3.0,
     already: int = 60,
 ) -> None:
-    """Write to the store, about `pace` times a second, until `stop`.
+    """Write to the store, about `pace` times a second, until `stop` is set.
 
-    Begins with so many events `already` there, written over the last hour.
+    First, it writes `already` events that have happened within the last hour.
     """
     clock = clock or SystemClock()
     chronicle, coming = Chronicle(store), happenings(chance)

@@ -1,6 +1,6 @@
-"""What happens in a small cluster, as the events that it leaves behind.
+"""Stories of a small cluster, told by their events.
 
-A story yields events, one after another; one that it yields again has happened again.
+A story yields one event after another. If it yields an event again, that has happened again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Story = Iterator[Event]
 
 
 class Narrator:
-    """Tells stories without end; which ones, and of whom, is up to `chance` alone."""
+    """Tells stories without end. `chance` alone decides which ones, and about which workloads."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -22,7 +22,7 @@ class Narrator:
         self._told: list[Callable[[], Story]] = []
 
     def story(self) -> Story:
-        """Another story. Each is told once before any is told again."""
+        """Another story. No story is told again before all others have been told."""
         if not self._told:
             self._told = [
                 self.rollout,
@@ -38,7 +38,7 @@ class Narrator:
         return self._told.pop()()
 
     def rollout(self) -> Story:
-        """A new version takes the place of the old one, pod by pod."""
+        """A new version replaces the old one, pod by pod."""
         cast, app, replicas = self._cast, self._cast.app(), self._chance.randint(2, 3)
         old, new, image = cast.replica_set(app), cast.replica_set(app), cast.image(app)
         for number in range(replicas):
@@ -51,7 +51,7 @@ class Narrator:
             yield cast.in_container(gone, "Killing", f"Stopping container {app.name}")
 
     def failing_probe(self) -> Story:
-        """A pod is not ready, again and again, until it is restarted."""
+        """A pod fails its readiness probe until it is restarted."""
         cast, pod = self._cast, self._cast.running_pod()
         failed = "Readiness probe failed: HTTP probe failed with statuscode: 503"
         unready = cast.in_container(pod, "Unhealthy", failed)
@@ -68,7 +68,7 @@ class Narrator:
         yield from self._again(pod)
 
     def crash_loop(self) -> Story:
-        """A container ends as often as it is started."""
+        """A container exits each time that it is started."""
         pod = self._cast.running_pod()
         again = list(self._again(pod))
         back_off = self._cast.in_container(
@@ -81,7 +81,7 @@ class Narrator:
             yield from (*again, back_off, back_off)
 
     def lost_node(self) -> Story:
-        """A node stops answering, its pods move elsewhere, and it comes back."""
+        """A node stops answering, its pods move to other nodes, and it comes back."""
         cast, node = self._cast, self._chance.choice(NODES)
         loop, ready = "node-controller", "Node {} status is now: {}"
         pods = [cast.running_pod(node=node) for _ in range(self._chance.randint(2, 4))]
@@ -104,7 +104,7 @@ class Narrator:
         yield cast.of_node(node, "RegisteredNode", registered, loop=loop)
 
     def cron_job(self) -> Story:
-        """A job runs to its end."""
+        """A cron job creates a job, which completes."""
         cast, app = self._cast, self._chance.choice(JOBS)
         job = f"{app.name}-{self._chance.randint(29_000_000, 29_999_999)}"
 
@@ -123,7 +123,7 @@ class Narrator:
         yield by_cron("SawCompletedJob", f"Saw completed job: {job}, condition: Complete")
 
     def autoscaling(self) -> Story:
-        """More load, more pods."""
+        """The load grows, and an autoscaler adds pods."""
         cast, app = self._cast, self._cast.app()
         before = self._chance.randint(2, 4)
         after = before + self._chance.randint(1, 2)
@@ -135,7 +135,7 @@ class Narrator:
             yield from self._replica(pod, replica_set)
 
     def no_room(self) -> Story:
-        """A pod waits for a node with room for it."""
+        """A pod waits until a node has room for it."""
         pod = self._cast.running_pod()
         waiting = self._cast.of_scheduling(
             pod,
@@ -150,7 +150,7 @@ class Narrator:
         yield from self._starts(pod)
 
     def missing_config(self) -> Story:
-        """A volume cannot be mounted until somebody has made what belongs in it."""
+        """A pod waits until its config map exists."""
         cast, pod = self._cast, self._cast.running_pod()
         yield self._scheduled(pod)
         failed = cast.of_pod(

@@ -22,6 +22,16 @@ _TIMES = (
     ("firstTimestamp",),
     ("metadata", "creationTimestamp"),
 )
+# kubectl's short names of the kinds whose names would take most of the column.
+_SHORT_NAMES = {
+    "CertificateSigningRequest": "csr",
+    "CustomResourceDefinition": "crd",
+    "HorizontalPodAutoscaler": "hpa",
+    "PersistentVolume": "pv",
+    "PersistentVolumeClaim": "pvc",
+    "PodDisruptionBudget": "pdb",
+    "ReplicationController": "rc",
+}
 
 
 class _Column(NamedTuple):
@@ -51,14 +61,13 @@ class Table:
         """The row of a record. A field that is missing, or not of its type, is left empty."""
         event = _at(record, "event")
         verb, event_type = _text(_at(record, "verb")), _text(_at(event, "type"))
-        kind, name = (_text(_at(event, "involvedObject", field)) for field in ("kind", "name"))
         texts = {
             "TIME": self._time(event),
             "TYPE": event_type,
             "VERB": verb,
             "COUNT": _count(event),
             "NAMESPACE": _text(_at(event, "metadata", "namespace")),
-            "OBJECT": f"{kind.lower()}/{name}" if kind else name,
+            "OBJECT": _object(event),
             "REASON": _text(_at(event, "reason")),
             "MESSAGE": _text(_at(event, "message")),
         }
@@ -108,6 +117,12 @@ def _columns(width: int) -> list[_Column]:
     *others, last = (column for column in columns if column.from_width <= width)
     taken = sum(column.cells + 1 for column in others)
     return [*others, last._replace(cells=width - taken)]
+
+
+def _object(event: Any) -> str:
+    """As kubectl names an object: `pod/web-7d4b`."""
+    kind, name = (_text(_at(event, "involvedObject", field)) for field in ("kind", "name"))
+    return f"{_SHORT_NAMES.get(kind, kind.lower())}/{name}" if kind else name
 
 
 def _count(event: Any) -> str:

@@ -1,8 +1,8 @@
 """The Fluent forward protocol as bytes: no socket, no clock.
 
-Forward mode of the protocol's version 1: one frame is `[tag, [[time, record], ...], {"chunk": id}]`
-and is answered by `{"ack": id}`. Never PackedForward: Fluent Bit stores that without looking
-at it and one bad byte then hides every later record of its chunk (plugins/in_forward/fw_prot.c).
+Forward mode of the protocol's version 1. A chunk is `[tag, [[time, record], ...], {"chunk": id}]`
+and is answered by `{"ack": id}`. Never PackedForward: Fluent Bit stores that unchecked, and one bad
+byte hides every later record of its chunk file (plugins/in_forward/fw_prot.c).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from fluent.sender import EventTime
 
 from eventrouter.errors import AckMismatch
 
-# An ack is some 40 bytes; whoever sends more before one is complete speaks another protocol.
+# An ack has some 40 bytes. A peer that sends more before one is complete speaks another protocol.
 _MAX_ACK_BYTES = 64 * 1024
 
 _PAIR = b"\x92"  # fixarray of 2: one entry
-_FRAME = b"\x93"  # fixarray of 3: one frame
+_CHUNK = b"\x93"  # fixarray of 3: one chunk
 
 
 def pack(value: object) -> bytes:
@@ -31,7 +31,7 @@ def pack(value: object) -> bytes:
 
 @lru_cache(maxsize=4096)
 def entry_head(nanoseconds: int) -> bytes:
-    """What an entry `[time, record]` has before its record.
+    """The bytes of an entry `[time, record]` before its record.
 
     The time is ext type 0 of two big-endian 32-bit words, seconds and nanoseconds. Cached, because
     most events carry whole seconds and come in bursts.
@@ -39,10 +39,10 @@ def entry_head(nanoseconds: int) -> bytes:
     return _PAIR + pack(EventTime.from_unix_nano(nanoseconds))
 
 
-def frame(tag: str, entries: Sequence[bytes], *, chunk: str) -> bytes:
-    """The bytes of one frame. With no entries at all it is acked and outputs nothing."""
+def encode(tag: str, entries: Sequence[bytes], *, chunk_id: str) -> bytes:
+    """The bytes of one chunk. Without entries it is acked and outputs nothing."""
     return b"".join(
-        (_FRAME, pack(tag), _array_header(len(entries)), *entries, pack({"chunk": chunk}))
+        (_CHUNK, pack(tag), _array_header(len(entries)), *entries, pack({"chunk": chunk_id}))
     )
 
 
@@ -55,7 +55,7 @@ def _array_header(length: int) -> bytes:
 
 
 class AckReader:
-    """Takes what the receiver answers, split anywhere, and gives the chunk ids that it acked."""
+    """Reads the receiver's answers, split anywhere, as the chunk ids that it acked."""
 
     def __init__(self) -> None:
         self._unpacker = msgpack.Unpacker(max_buffer_size=_MAX_ACK_BYTES)
@@ -67,13 +67,13 @@ class AckReader:
             answers = list(self._unpacker)
         except (ValueError, msgpack.UnpackException) as error:
             raise AckMismatch(f"the receiver's answer is not msgpack: {error}") from error
-        return [_chunk_of(answer) for answer in answers]
+        return [_chunk_id_of(answer) for answer in answers]
 
 
-def _chunk_of(answer: object) -> str:
-    chunk = answer.get("ack") if isinstance(answer, dict) else None
-    if not isinstance(chunk, str):
+def _chunk_id_of(answer: object) -> str:
+    chunk_id = answer.get("ack") if isinstance(answer, dict) else None
+    if not isinstance(chunk_id, str):
         raise AckMismatch(
             "the receiver answered something else than an ack; is it a forward input?"
         )
-    return chunk
+    return chunk_id

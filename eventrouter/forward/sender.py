@@ -1,14 +1,12 @@
-"""The sender: takes batches off the queue and sees each frame acknowledged, however often it takes.
+"""The sender: takes batches off the queue and resends each chunk until it is acknowledged.
 
 One thread, no selector: while there is room in the window and something to send it sends, else
-it waits for the oldest ack. What waits meanwhile waits no longer than an ack takes.
+it waits for the oldest ack. A batch that comes meanwhile waits no longer than an ack takes.
 """
 
 from __future__ import annotations
 
-import base64
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,40 +15,36 @@ from eventrouter.clock import Backoff, Clock, Stop
 from eventrouter.errors import ForwardError
 from eventrouter.forward import protocol
 from eventrouter.forward.batch import Batch, Positions
-from eventrouter.forward.connection import Address, Link
+from eventrouter.forward.connection import Address, Connection, random_chunk_id
 from eventrouter.forward.queue import Queue
 from eventrouter.ops.health import Pulse
 from eventrouter.ops.metrics import Metrics
+from eventrouter.ops.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
 # Batches on the way at once. Four keep Fluent Bit's input busy; more would wait in its socket.
 WINDOW = 4
-# An idle link is tried with an empty frame this often: acked, and nothing comes of it.
+# An idle connection is pinged this often.
 HEARTBEAT_SECONDS = 30.0
 
 
 @dataclass(slots=True)
-class _Frame:
-    """Bytes on the way. A resend is of the same bytes under the same chunk id."""
+class _Chunk:
+    """A chunk on the way. A resend has the same bytes under the same id."""
 
-    chunk: str
+    id: str
     data: bytes
-    kind: str = ""
-    records: int = 0
-    # What is complete once this frame is acked: set in the last frame of a batch.
+    tag_suffix: str
+    records: int
+    # What is complete once this chunk is acked: set in the last chunk of a batch.
     positions: Positions | None = None
-
-
-def random_chunk_id() -> str:
-    """128 random bits in base64, as Fluentd's out_forward makes them."""
-    return base64.b64encode(os.urandom(16)).decode()
 
 
 class Sender:
     """Sends until the queue is closed and empty, or `stop` is set. `run` is a thread's whole life.
 
-    `on_acked` is called with the positions of each batch, in order, when all its frames are acked.
+    `on_acked` is called with the positions of each batch, in order, when all its chunks are acked.
     """
 
     def __init__(
@@ -66,7 +60,6 @@ class Sender:
         stop: Stop,
         clock: Clock,
         backoff: Backoff | None = None,
-        new_chunk_id: Callable[[], str] = random_chunk_id,
     ) -> None:
         self._address = address
         self._queue = queue
@@ -78,22 +71,21 @@ class Sender:
         self._stop = stop
         self._clock = clock
         self._backoff = backoff or Backoff(first=0.2, cap=10.0)
-        self._new_chunk_id = new_chunk_id
-        self._waiting: deque[_Frame] = deque()
-        self._link: Link | None = None
-        self._trouble: str | None = None
+        self._waiting: deque[_Chunk] = deque()
+        self._connection: Connection | None = None
+        self._trouble = Trouble(log, over="The sidecar acknowledges again", forward=address.url)
 
     def run(self) -> None:
         """Send everything."""
         while not self._stop.is_set() and not (self._queue.is_drained and not self._waiting):
             try:
-                link = self._connect()
+                connection = self._connect()
                 try:
-                    self._resend(link)
-                    self._pump(link)
+                    self._resend(connection)
+                    self._pump(connection)
                 finally:
-                    self._link = None
-                    link.close()
+                    self._connection = None
+                    connection.close()
             except ForwardError as error:
                 self._report(error)
                 self._stop.wait(self._backoff.next())
@@ -101,109 +93,102 @@ class Sender:
 
     def interrupt(self) -> None:
         """Wake the thread from waiting on the receiver. For another thread, with `stop` set."""
-        link = self._link
-        if link is not None:
-            link.shut()
+        connection = self._connection
+        if connection is not None:
+            connection.shut()
 
     def abandon(self) -> None:
-        """After `run`: what has no ack yet is no longer ours to send."""
-        for frame in self._waiting:
-            if frame.records:
-                self._metrics.abandoned.labels(frame.kind).inc(frame.records)
+        """After `run`: count what has no ack yet as abandoned. The next leader sends it."""
+        for chunk in self._waiting:
+            self._metrics.abandoned.labels(chunk.tag_suffix).inc(chunk.records)
         self._waiting.clear()
 
-    def _connect(self) -> Link:
+    def _connect(self) -> Connection:
         try:
-            link = Link.open(self._address)
+            connection = Connection.open(self._address)
         except ForwardError:
             self._metrics.connects.labels("failed").inc()
             raise
         self._metrics.connects.labels("ok").inc()
-        self._link = link
-        if not self._waiting:
-            self._waiting.append(self._empty_frame())  # a connection is proved by its first ack
-        return link
+        self._connection = connection
+        return connection
 
-    def _resend(self, link: Link) -> None:
-        for frame in self._waiting:
-            self._send(link, frame)
+    def _resend(self, connection: Connection) -> None:
+        for chunk in self._waiting:
+            self._send(connection, chunk)
 
-    def _pump(self, link: Link) -> None:
+    def _pump(self, connection: Connection) -> None:
         """Keep the window full and take in acks until the queue is drained or `stop` is set."""
+        heartbeat_seconds = 0.0  # a new connection is proved by its first ack, so at once
         while not self._stop.is_set():
-            batches_waiting = sum(frame.positions is not None for frame in self._waiting)
+            batches_waiting = sum(chunk.positions is not None for chunk in self._waiting)
             if batches_waiting < WINDOW:
-                batch = self._queue.take(patience=0 if self._waiting else HEARTBEAT_SECONDS)
+                batch = self._queue.take(patience_seconds=0 if self._waiting else heartbeat_seconds)
                 if batch is not None:
-                    self._send_batch(link, batch)
+                    self._send_batch(connection, batch)
                     continue
                 if not self._waiting:
                     if self._queue.is_drained:
                         return
-                    self._waiting.append(self._empty_frame())
-                    self._send(link, self._waiting[-1])
-            self._take_ack(link)
+                    self._ping(connection)
+            if self._waiting:
+                self._take_ack(connection)
+            heartbeat_seconds = HEARTBEAT_SECONDS
             self._pulse.beat()
 
-    def _send_batch(self, link: Link, batch: Batch) -> None:
-        frames = [self._frame(kind, entries) for kind, entries in batch.frames()]
-        if not frames:
+    def _send_batch(self, connection: Connection, batch: Batch) -> None:
+        chunks = [self._chunk(tag_suffix, entries) for tag_suffix, entries in batch.chunks()]
+        if not chunks:
             self._pass_on(batch.positions)
             return
-        frames[-1].positions = batch.positions
+        chunks[-1].positions = batch.positions
         # All of them wait from here on: whatever happens now, they will be sent again.
-        self._waiting.extend(frames)
-        for kind, count in batch.kinds().items():
-            self._metrics.sent.labels(kind).inc(count)
-        for frame in frames:
-            self._send(link, frame)
+        self._waiting.extend(chunks)
+        for tag_suffix, count in batch.counts().items():
+            self._metrics.sent.labels(tag_suffix).inc(count)
+        for chunk in chunks:
+            self._send(connection, chunk)
 
     def _pass_on(self, positions: Positions) -> None:
-        """Positions without a record (deletions, bookmarks): complete when what came before is."""
+        """Positions without a record (deletions, bookmarks) wait for the chunks before them."""
         if self._waiting:
             last = self._waiting[-1]
             last.positions = (last.positions or {}) | positions
         else:
             self._on_acked(positions)
 
-    def _send(self, link: Link, frame: _Frame) -> None:
-        link.send(frame.data)
+    def _send(self, connection: Connection, chunk: _Chunk) -> None:
+        connection.send(chunk.data)
         self._metrics.chunks_sent.inc()
 
-    def _take_ack(self, link: Link) -> None:
-        frame = self._waiting[0]
-        link.await_ack(frame.chunk)
+    def _take_ack(self, connection: Connection) -> None:
+        chunk = self._waiting[0]
+        connection.await_ack(chunk.id)
         self._waiting.popleft()
+        self._metrics.acked.labels(chunk.tag_suffix).inc(chunk.records)
+        if chunk.positions:
+            self._on_acked(chunk.positions)
+        self._note_ack()
+
+    def _ping(self, connection: Connection) -> None:
+        self._metrics.chunks_sent.inc()
+        connection.ping(f"{self._tag_prefix}.other")
+        self._note_ack()
+
+    def _note_ack(self) -> None:
         self._metrics.chunks_acked.inc()
-        if frame.records:
-            self._metrics.acked.labels(frame.kind).inc(frame.records)
-        if frame.positions:
-            self._on_acked(frame.positions)
         self._metrics.last_ack.set(self._clock.time())
         self._contact.beat()
-        self._recovered()
+        self._backoff.reset()
+        self._trouble.end()
 
-    def _frame(self, kind: str, entries: Sequence[bytes]) -> _Frame:
-        chunk = self._new_chunk_id()
-        data = protocol.frame(f"{self._tag_prefix}.{kind}", entries, chunk=chunk)
-        return _Frame(chunk, data, kind, len(entries))
-
-    def _empty_frame(self) -> _Frame:
-        return self._frame("other", ())
+    def _chunk(self, tag_suffix: str, entries: Sequence[bytes]) -> _Chunk:
+        chunk_id = random_chunk_id()
+        data = protocol.encode(f"{self._tag_prefix}.{tag_suffix}", entries, chunk_id=chunk_id)
+        return _Chunk(chunk_id, data, tag_suffix, len(entries))
 
     def _report(self, error: ForwardError) -> None:
-        """Count each, log a trouble once until it ends: a paused Fluent Bit cuts many links."""
+        """Count every error, and log a new one: a paused Fluent Bit cuts many connections."""
         self._metrics.errors.labels("sending", error.reason).inc()
-        if self._trouble is None and not self._stop.is_set():
-            self._trouble = str(error)
-            log.error(
-                "%s; trying again (see --forward)",
-                error,
-                extra={"forward": self._address.url, "reason": error.reason},
-            )
-
-    def _recovered(self) -> None:
-        self._backoff.reset()
-        if self._trouble is not None:
-            log.info("The sidecar acknowledges again", extra={"forward": self._address.url})
-            self._trouble = None
+        if not self._stop.is_set():
+            self._trouble.report(f"{error}; trying again (see --forward)", reason=error.reason)

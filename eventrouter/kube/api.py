@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from urllib.parse import urlencode
 
 import urllib3
 
 from eventrouter import __version__
-from eventrouter.errors import AheadOfServer, ApiError, ConfigError, EventrouterError, Expired
+from eventrouter.errors import ApiError, ConfigError, EventrouterError
 from eventrouter.kube.credentials import Access, Credentials, Endpoint
 from eventrouter.kube.parsing import parse_object
 from eventrouter.kube.pool import connect
+from eventrouter.kube.status import answer_error
 
 CONNECT_SECONDS = 10.0
-# A refused token may just have been rotated; more than a minute's wait is not worth obeying.
-_MAX_RETRY_AFTER = 60.0
+_MAX_STATUS_BYTES = 1024 * 1024
 
 
 class KubeApi:
@@ -39,17 +37,6 @@ class KubeApi:
         """The API server's URL."""
         return self._connected[0].server
 
-    def scope(self, field_selector: str | None) -> str:
-        """A hash of what a resourceVersion is valid for: the server's URL and CA, the selector."""
-        endpoint, _ = self._connected
-        path = endpoint.options.get("ca_certs")
-        try:
-            ca = Path(str(path)).read_bytes() if path else endpoint.contents.get("ca_certs", b"")
-        except OSError as error:
-            raise ConfigError("--kubeconfig", f"cannot read its CA: {error}") from error
-        parts = (self.server.encode(), ca, (field_selector or "").encode())
-        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
-
     @contextlib.contextmanager
     def request(
         self,
@@ -61,12 +48,16 @@ class KubeApi:
         connect_seconds: float = CONNECT_SECONDS,
         read_seconds: float,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
-        """The answer to a request, its body unread. Raises ApiError unless it is a 200 or 201."""
+        """The answer to a request, its body unread. Raises ApiError unless it is a 200 or 201.
+
+        Only such an answer counts as `answered`.
+        """
         timeout = urllib3.Timeout(connect=connect_seconds, read=read_seconds)
         response = self._send(method, path, query or {}, body, timeout)
         try:
             if response.status not in (200, 201):
                 raise _status_error(response, path)
+            self.answered()
             with mapped_errors(self.server):
                 yield response
         finally:
@@ -119,7 +110,6 @@ class KubeApi:
                 preload_content=False,
                 retries=False,
             )
-        self.answered()
         return response
 
 
@@ -140,7 +130,7 @@ def _headers(access: Access) -> dict[str, str]:
 
 @contextlib.contextmanager
 def mapped_errors(server: str) -> Iterator[None]:
-    """Foreign errors as ours."""
+    """Map urllib3's and the system's errors to ApiError."""
     try:
         yield
     except EventrouterError:
@@ -156,43 +146,18 @@ def mapped_errors(server: str) -> Iterator[None]:
 
 
 def _status_error(response: urllib3.BaseHTTPResponse, path: str) -> ApiError:
-    """The error of an answer that is not 200, with the Status that Kubernetes sends along."""
+    """The error that an answer other than 200 or 201 stands for."""
     try:
-        status = parse_object(response.read(amt=1024 * 1024))
+        status = parse_object(response.read(amt=_MAX_STATUS_BYTES))
     except (ApiError, urllib3.exceptions.HTTPError, OSError):
         status = {}
-    code = response.status
-    message = str(status.get("message") or response.reason or "no reason given")
-    details = status.get("details")
-    causes = (details.get("causes") if isinstance(details, dict) else None) or []
-    if code == 410:
-        metadata = status.get("metadata")
-        token = metadata.get("continue") if isinstance(metadata, dict) else None
-        return Expired(message, continue_token=token or None)
-    if code == 504 and any(
-        isinstance(cause, dict) and cause.get("reason") == "ResourceVersionTooLarge"
-        for cause in causes
-    ):
-        return AheadOfServer(message)
-    hint, reason = {
-        401: ("; the credentials are not accepted: see --kubeconfig", "unauthorized"),
-        403: ("; is the role bound to it?", "forbidden"),
-        409: ("", "conflict"),
-        404: (f"; is there a Kubernetes API at {path}?", "not_found"),
-        429: ("", "throttled"),
-    }.get(code, ("", "server_error" if code >= 500 else "refused"))
-    return ApiError(
-        f"the API server answered {code}: {message}{hint}",
-        reason=reason,
-        status=code,
-        retry_after=_retry_after(response),
+    return answer_error(
+        status,
+        code=response.status,
+        phrase=response.reason,
+        path=path,
+        retry_after=response.headers.get("Retry-After"),
     )
-
-
-def _retry_after(response: urllib3.BaseHTTPResponse) -> float:
-    """Seconds, as the API server gives them; the date form is not in use there."""
-    text = response.headers.get("Retry-After", "")
-    return min(float(text), _MAX_RETRY_AFTER) if text.isdecimal() else 0.0
 
 
 def _one_line(error: BaseException) -> str:

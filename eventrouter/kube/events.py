@@ -1,4 +1,4 @@
-"""The events of the API server: its pages of lists and its watches, raw."""
+"""The events of the API server: pages of lists, and watches as lines."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from io import BytesIO
 
 import urllib3
 
-from eventrouter.errors import ApiError
+from eventrouter.errors import ApiError, PageTooLarge
 from eventrouter.kube.api import KubeApi
 from eventrouter.kube.parsing import Page, parse_page
+from eventrouter.kube.schema import MAX_EVENT_BYTES
 from eventrouter.ops.metrics import Metrics
 
 _LIST_SECONDS = 60.0
 # How far the read timeout of a watch lies above the server's own end of it.
 _WATCH_GRACE_SECONDS = 15.0
-# Far above the 1.5 MiB that etcd takes: a line this long is no event.
-_MAX_LINE_BYTES = 64 * 1024 * 1024
-# Some fifty events: what is done once for all that arrived together costs next to nothing then.
-_GATHER_BYTES = 64 * 1024
-# So long for more to come: a thread that wakes for each single event costs several times as much.
-# Little beside the batch's age limit (queue.LINGER).
-_REST_SECONDS = 0.01
+# Some fifty events, so that the work done once for all that arrived together costs next to nothing.
+_COALESCED_BYTES = 64 * 1024
+# How long to wait for more: a thread that wakes for each single event costs several times as much.
+# Little beside the batch's age limit (forward/pacing.py).
+_PAUSE_SECONDS = 0.01
 
 
 class KubeEvents:
@@ -51,8 +50,12 @@ class KubeEvents:
         resource_version: str | None = None,
         continue_token: str | None = None,
         selected: bool = True,
+        max_bytes: int = MAX_EVENT_BYTES,
     ) -> Page:
-        """One page of the list of events; of exactly `resource_version` if one is given."""
+        """One page of the list of events; of exactly `resource_version` if one is given.
+
+        Reads no more than `max_bytes`: a larger page raises PageTooLarge.
+        """
         query = {"limit": str(limit)}
         if resource_version is not None:
             query |= {"resourceVersion": resource_version, "resourceVersionMatch": "Exact"}
@@ -60,7 +63,12 @@ class KubeEvents:
             query["continue"] = continue_token
         try:
             with self._get(namespace, query, selected, _LIST_SECONDS) as response:
-                page = parse_page(response.read())
+                body = response.read(amt=max_bytes + 1)
+                if len(body) > max_bytes:
+                    raise PageTooLarge(
+                        f"a page of up to {limit} events has more than {max_bytes} bytes"
+                    )
+                page = parse_page(body)
         except ApiError as error:
             self._metrics.lists.labels(error.reason).inc()
             raise
@@ -80,16 +88,16 @@ class KubeEvents:
         }
         read_seconds = timeout_seconds + _WATCH_GRACE_SECONDS
         with self._get(namespace, query, True, read_seconds) as response:
-            pieces = gathered(
+            pieces = coalesced(
                 response.stream(amt=None, decode_content=False),
                 is_more_there=_readiness(response),
                 on_arrival=self._api.answered,
-                rest=partial(time.sleep, _REST_SECONDS),
+                pause=partial(time.sleep, _PAUSE_SECONDS),
             )
             yield lines_of(pieces)
 
     def close(self) -> None:
-        """End all that is open and refuse what comes. Wakes threads that wait for an answer."""
+        """End all open requests and refuse new ones. Wakes threads that wait for an answer."""
         with self._lock:
             self._closed = True
             responses = list(self._open)
@@ -117,52 +125,65 @@ class KubeEvents:
 
 
 def lines_of(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Complete lines, with their ends. A last one without was cut off, and will come again."""
+    """Complete lines, with their ends. A last line without its end was cut off: the next watch
+    brings it again."""
     rest: list[bytes] = []
     size = 0
     for piece in pieces:
-        rest.append(piece)
-        if b"\n" not in piece:
+        end = piece.find(b"\n") + 1
+        if not end:
+            rest.append(piece)
             size += len(piece)
-            if size > _MAX_LINE_BYTES:
+            if size > MAX_EVENT_BYTES:
                 raise ApiError("the watch sent a line without end", reason="bad_line")
             continue
-        lines = BytesIO(b"".join(rest)).readlines()  # by memchr; split() looks at each byte
-        tail = b"" if lines[-1].endswith(b"\n") else lines.pop()
+        # A line may have megabytes, so it is copied but once and kept no longer than need be.
+        rest.append(piece[:end])
+        lines = [b"".join(rest)]
+        rest.clear()
+        lines += BytesIO(piece[end:]).readlines()  # by memchr; split() looks at each byte
+        if not lines[-1].endswith(b"\n"):
+            rest.append(lines.pop())
+        size = sum(map(len, rest))
         yield lines
-        rest, size = [tail], len(tail)
 
 
-def gathered(
+def coalesced(
     pieces: Iterable[bytes],
     *,
     is_more_there: Callable[[], bool],
     on_arrival: Callable[[], None],
-    rest: Callable[[], None],
+    pause: Callable[[], None],
 ) -> Iterator[bytes]:
-    """The same bytes in larger pieces: all that arrives until after a rest, up to _GATHER_BYTES.
+    """The same bytes in larger pieces, of up to about _COALESCED_BYTES.
 
-    A busy API server sends each event or two in a chunk of HTTP of their own. Whatever comes before
-    an error is given before the error, so that a link that breaks often still brings events.
+    A piece ends when nothing more is there even after one pause. A busy API server sends each event
+    or two in an HTTP chunk of their own. If the link breaks, the bytes that came before the error
+    are given first, so that a link that breaks often still brings events.
     """
     waiting: list[bytes] = []
     size = 0
-    has_rested = False
+    has_paused = False
+
+    def is_more_coming() -> bool:
+        nonlocal has_paused
+        if is_more_there():
+            return True
+        if has_paused:
+            return False
+        has_paused = True
+        pause()
+        return is_more_there()
+
     try:
         for piece in pieces:
             waiting.append(piece)
             size += len(piece)
-            if size < _GATHER_BYTES:
-                if is_more_there():
-                    continue
-                if not has_rested:
-                    has_rested = True
-                    rest()
-                    if is_more_there():
-                        continue
+            if size < _COALESCED_BYTES and is_more_coming():
+                continue
             on_arrival()
             yield b"".join(waiting)
-            waiting, size, has_rested = [], 0, False
+            waiting, size, has_paused = [], 0, False
     except (urllib3.exceptions.HTTPError, OSError):
         yield b"".join(waiting)
         raise
@@ -170,7 +191,7 @@ def gathered(
 
 
 def _readiness(response: urllib3.BaseHTTPResponse) -> Callable[[], bool]:
-    """A question without a wait: has more arrived?"""
+    """A function that says, without waiting, whether more has arrived."""
     poll = select.poll()
     poll.register(response.fileno(), select.POLLIN)
     return lambda: bool(poll.poll(0))

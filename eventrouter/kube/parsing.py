@@ -1,9 +1,10 @@
-"""JSON off the wire, strict where it is fast and lenient where it must be. Pure."""
+"""JSON from the API server: read strictly where that is fast, leniently where it must be. Pure."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -12,34 +13,42 @@ from msgspec import MsgspecError, Raw, Struct, convert, field
 from msgspec.json import Decoder
 
 from eventrouter.errors import ApiError, BadLine
-from eventrouter.kube.schema import Event, is_version, odd_event
+from eventrouter.kube.schema import Event, is_resource_version, untyped_event
+from eventrouter.kube.status import line_error
 
-# What msgspec raises at a text that is no JSON, not of the type, or too deep.
+# msgspec raises these at a text that is no JSON, does not fit the type, or is too deep.
 _REFUSED = (MsgspecError, UnicodeDecodeError, RecursionError)
 
-
-class _WatchEvent(Struct, gc=False):
-    type: str
-    object: Event
-
-
-class _ListMeta(Struct, gc=False):
-    resource_version: str = field(name="resourceVersion")
-    continue_token: str | None = field(name="continue", default=None)
-
-    def __post_init__(self) -> None:
-        self.continue_token = self.continue_token or None
-        if not is_version(self.resource_version):
-            raise ValueError("no resourceVersion")
+_DELETED = b'{"type":"DELETED"'
+# An object's metadata comes first, and its resourceVersion comes before any text that the event's
+# writer chose (apimachinery meta/v1 ObjectMeta): so the first match in a line is the object's own.
+_RESOURCE_VERSION = re.compile(rb'"resourceVersion":"([0-9]{1,100})"')
 
 
-class _EventList(Struct, gc=False):
-    metadata: _ListMeta
-    items: list[Raw] | None = None
+class Added(Struct, gc=False, tag_field="type", tag="ADDED"):
+    """A watch item: a new event."""
+
+    event: Event = field(name="object")
+
+
+class Updated(Struct, gc=False, tag_field="type", tag="MODIFIED"):
+    """A watch item: another state of an event."""
+
+    event: Event = field(name="object")
+
+
+class Reached(NamedTuple):
+    """A watch item: the stream has come to this resourceVersion, with nothing to ship."""
+
+    resource_version: str
+
+
+# An ApiError as an item is what an ERROR line says, or a BadLine.
+WatchItem = Added | Updated | Reached | ApiError
 
 
 class Page(NamedTuple):
-    """One page of a list. Every page of a list is of the same resource_version.
+    """One page of a list: `events` events in `body_bytes` of JSON.
 
     Its events are read one by one as they are taken, which may raise BadLine: all of them at once
     are more objects than a processor's cache holds.
@@ -48,39 +57,91 @@ class Page(NamedTuple):
     items: Iterable[Event]
     resource_version: str
     continue_token: str | None
+    events: int = 0
+    body_bytes: int = 0
 
 
-_watch_event = Decoder(_WatchEvent).decode
+class _ListMeta(Struct, gc=False):
+    resource_version: str = field(name="resourceVersion")
+    continue_token: str | None = field(name="continue", default=None)
+
+    def __post_init__(self) -> None:
+        self.continue_token = self.continue_token or None
+        if not is_resource_version(self.resource_version):
+            raise ValueError("no resourceVersion")
+
+
+class _EventList(Struct, gc=False):
+    metadata: _ListMeta
+    items: list[Raw] | None = None
+
+
+_change = Decoder(Added | Updated).decode
 _event_list = Decoder(_EventList).decode
 _event = Decoder(Event).decode
 
 
-def parse_watch_event(line: bytes) -> tuple[str, Event]:
-    """The type and the object of a watch line. Raises BadLine if it is no such thing."""
+def watch_events(lines: Iterable[bytes]) -> Iterator[WatchItem]:
+    """Read the lines of a watch into items, in their order.
+
+    Deletions and bookmarks become Reached. Of several deletions in a row only the last one does,
+    and none if a change follows, which has reached further.
+    """
+    last_deleted = b""
+    for line in lines:
+        if line.startswith(_DELETED):
+            last_deleted = line
+            continue
+        try:
+            item: WatchItem = _change(line)
+        except _REFUSED:
+            other = _other_item(line)
+            if other is None:
+                continue
+            if isinstance(other, ApiError):
+                yield from _reached(last_deleted)
+            item = other
+        last_deleted = b""
+        yield item
+    yield from _reached(last_deleted)
+
+
+def _reached(deleted: bytes) -> Iterator[Reached]:
+    """The position of a deletion, unless it names none that can be used."""
+    if match := _RESOURCE_VERSION.search(deleted):
+        yield Reached(match[1].decode())
+
+
+def _other_item(line: bytes) -> WatchItem | None:
+    """Read a line that is no plain change. None if there is nothing in it."""
     try:
-        read = _watch_event(line)
-    except _REFUSED:
-        return _odd_watch_event(line)
-    return read.type, read.object
-
-
-def _odd_watch_event(line: bytes) -> tuple[str, Event]:
-    event = _parse(line)
-    if isinstance(event, dict):
-        kind, whole = event.get("type"), event.get("object")
-        if isinstance(kind, str) and isinstance(whole, dict):
-            return kind, odd_event(whole)
-    raise BadLine(f"the API server sent a line that is no watch event: {line[:80]!r}")
+        value = _parse(line)
+    except BadLine as error:
+        # JSON allows blank lines between texts, though no API server sends any.
+        return None if line.isspace() else error
+    raw = value.get("object") if isinstance(value, dict) else None
+    if not isinstance(raw, dict) or not isinstance(type_ := value.get("type"), str):
+        return BadLine(f"the API server sent a line that is no watch event: {line[:80]!r}")
+    if type_ == "ERROR":
+        return line_error(raw)
+    event = untyped_event(raw)
+    if type_ in ("ADDED", "MODIFIED"):
+        return Added(event) if type_ == "ADDED" else Updated(event)
+    version = event.metadata.resource_version  # of a bookmark, or of a type that came later
+    return Reached(version) if version else None
 
 
 def parse_page(body: bytes) -> Page:
-    """A page of a list of events. Raises ApiError if it is none."""
+    """Read a page of a list of events. Raises ApiError if it is none."""
     try:
         page = _event_list(body)
     except _REFUSED:
-        return _odd_page(parse_object(body))
+        return _untyped_page(body)
+    items = page.items or ()
     metadata = page.metadata
-    return Page(_events(page.items or ()), metadata.resource_version, metadata.continue_token)
+    return Page(
+        _events(items), metadata.resource_version, metadata.continue_token, len(items), len(body)
+    )
 
 
 def _events(texts: Iterable[Raw]) -> Iterator[Event]:
@@ -88,26 +149,27 @@ def _events(texts: Iterable[Raw]) -> Iterator[Event]:
         try:
             event = _event(text)
         except _REFUSED:
-            whole = _parse(bytes(text))
-            if not isinstance(whole, dict):
+            raw = _parse(bytes(text))
+            if not isinstance(raw, dict):
                 continue
-            event = odd_event(whole)
+            event = untyped_event(raw)
         yield event
 
 
-def _odd_page(page: dict[str, Any]) -> Page:
+def _untyped_page(body: bytes) -> Page:
+    page = parse_object(body)
     try:
         metadata = convert(page.get("metadata"), _ListMeta)
         items = convert(page.get("items") or [], list)
     except ValueError as error:
         message = "the API server answered with no list of events"
         raise ApiError(message, reason="bad_list") from error
-    events = (odd_event(item) for item in items if isinstance(item, dict))
-    return Page(events, metadata.resource_version, metadata.continue_token)
+    events = (untyped_event(item) for item in items if isinstance(item, dict))
+    return Page(events, metadata.resource_version, metadata.continue_token, len(items), len(body))
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object of an answer. Raises BadLine if it is none."""
+    """Read the JSON object of an answer. Raises BadLine if it is none."""
     value = _parse(body)
     if isinstance(value, dict):
         return value
@@ -120,7 +182,7 @@ def _parse(data: bytes) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        # What orjson refuses and JSON's grammar knows: lone surrogates, NaN, bad UTF-8.
+        # JSON's grammar allows lone surrogates, and senders write NaN and bad UTF-8.
         return json.loads(
             data.decode("utf-8", "replace"), parse_float=_finite, parse_constant=_finite
         )
@@ -129,6 +191,6 @@ def _parse(data: bytes) -> Any:
 
 
 def _finite(text: str) -> float | None:
-    """NaN, infinity and what overflows to it are null: no JSON further on could say them."""
+    """NaN, infinity, and a number that overflows to it, as null: no JSON further on has them."""
     value = float(text)
     return value if math.isfinite(value) else None

@@ -1,8 +1,8 @@
-"""Event of core/v1, by its types: what parses into it is packed without a look at each value. Pure.
+"""The types of core/v1 Event: what fits them is packed without a look at each value. Pure.
 
 The fields are those of k8s.io/api core/v1 Event and apimachinery meta/v1 ObjectMeta, in their
-order. An object with any other field, or another type in one of them, is an OddEvent: it is shipped
-all the same, at several times the cost.
+order. An object with any other field, or with another type in one of them, becomes an UntypedEvent:
+the watcher ships it too, at several times the cost.
 """
 
 from __future__ import annotations
@@ -15,10 +15,14 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType, convert, defstruct
 from msgspec.structs import fields
 
+# No event is larger in JSON. etcd takes 1.5 MiB, and a character of one byte there may take six in
+# JSON: the API server writes "<" as "\u003c".
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+
 # What Fluent Bit takes in a document id: no control characters, quotes or backslashes
 # (plugins/out_opensearch), and Elasticsearch at most 512 bytes.
 _is_uid = re.compile(r"[0-9A-Za-z._:-]{1,400}").fullmatch
-# Far longer than any resourceVersion, and short enough for int().
+# Longer than any resourceVersion, and short enough for int().
 _MAX_VERSION_DIGITS = 100
 
 Text = str | UnsetType
@@ -28,12 +32,14 @@ Texts = dict[str, str] | UnsetType
 
 
 class _Part(Struct, rename="camel", forbid_unknown_fields=True, gc=False):
-    """Fields that are UNSET were not there, and are not packed. Nothing here can refer to itself,
-    so the garbage collector need not know of it."""
+    """A field that was missing is UNSET, and is left out again when the struct is packed.
+
+    `gc=False`: no struct can refer to itself, so the garbage collector need not track any.
+    """
 
 
-class Write(Struct, gc=False):
-    """An entry of managedFields; its time is all that is wanted of it."""
+class ManagedFieldsEntry(Struct, gc=False):
+    """meta/v1 ManagedFieldsEntry, of which only the time is read."""
 
     time: Time = UNSET
 
@@ -50,7 +56,7 @@ class OwnerReference(_Part):
 
 
 class ObjectMeta(_Part, kw_only=True):
-    """meta/v1 ObjectMeta, with a uid and a resourceVersion that make a document id."""
+    """meta/v1 ObjectMeta. Its uid and resourceVersion are fit to make a document id."""
 
     name: Text = UNSET
     generate_name: Text = UNSET
@@ -66,10 +72,10 @@ class ObjectMeta(_Part, kw_only=True):
     annotations: Texts = UNSET
     owner_references: list[OwnerReference] | UnsetType = UNSET
     finalizers: list[str] | UnsetType = UNSET
-    managed_fields: list[Write] | UnsetType = UNSET
+    managed_fields: list[ManagedFieldsEntry] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        if not (is_version(self.resource_version) and _is_uid(self.uid)):
+        if not (is_resource_version(self.resource_version) and _is_uid(self.uid)):
             raise ValueError("no uid and resourceVersion that make a document id")
 
 
@@ -121,60 +127,67 @@ class Event(_Part, kw_only=True):
     reporting_instance: Text = UNSET
 
 
-class _OddMeta(ObjectMeta, kw_only=True):
+class _UntypedMeta(ObjectMeta, kw_only=True):
     def __post_init__(self) -> None:
         self.uid = self.uid if _is_uid(self.uid) else ""
-        self.resource_version = self.resource_version if is_version(self.resource_version) else ""
+        if not is_resource_version(self.resource_version):
+            self.resource_version = ""
 
 
-class OddEvent(Event, kw_only=True):
-    """An object that is no Event by its types. `whole` is the object; the fields hold what of it
-    can be believed, and a uid or resourceVersion that cannot is "".
+class UntypedEvent(Event, kw_only=True):
+    """An object that does not fit the types of an Event.
+
+    `raw` is the whole object. The fields hold those values that have the right type; a uid or
+    resourceVersion that cannot be used is "".
     """
 
-    whole: dict[str, Any]
+    raw: dict[str, Any]
 
 
-def odd_event(whole: dict[str, Any]) -> OddEvent:
-    """Any object at all, with what can be believed of it."""
-    known = _known(whole, Event)
+def untyped_event(raw: dict[str, Any]) -> UntypedEvent:
+    """Make an UntypedEvent of any object at all."""
+    known = _known(raw, Event)
     if "metadata" not in known:
-        known["metadata"] = _odd_meta(whole.get("metadata"))
-    series = _known(whole.get("series"), EventSeries)
+        known["metadata"] = _untyped_meta(raw.get("metadata"))
+    series = _known(raw.get("series"), EventSeries)
     known["series"] = EventSeries(**series) if series else UNSET
-    return OddEvent(whole=whole, **known)
+    return UntypedEvent(raw=raw, **known)
 
 
-def _odd_meta(whole: object) -> ObjectMeta:
-    known = {"uid": "", "resource_version": ""} | _known(whole, ObjectMeta)
-    if "managed_fields" not in known and isinstance(whole, dict):
-        writes = whole.get("managedFields")
-        if isinstance(writes, list):
-            known["managed_fields"] = [Write(**_known(write, Write)) for write in writes]
-    return _OddMeta(**known)
+def _untyped_meta(raw: object) -> ObjectMeta:
+    known = {"uid": "", "resource_version": ""} | _known(raw, ObjectMeta)
+    if "managed_fields" not in known and isinstance(raw, dict):
+        entries = raw.get("managedFields")
+        if isinstance(entries, list):
+            known["managed_fields"] = [
+                ManagedFieldsEntry(**_known(entry, ManagedFieldsEntry)) for entry in entries
+            ]
+    return _UntypedMeta(**known)
 
 
-def is_version(text: str) -> bool:
-    """Whether a resourceVersion is the decimal number that it has to be (KEP-5504)."""
+def is_resource_version(text: str) -> bool:
+    """Whether the text is a decimal number, as every resourceVersion is (KEP-5504)."""
     return text.isdecimal() and text.isascii() and len(text) <= _MAX_VERSION_DIGITS
 
 
 def _known(value: object, struct: type[Struct]) -> dict[str, Any]:
-    """The fields that are of the type they have to be."""
+    """Those fields of the struct that are there and have the right type."""
     known: dict[str, Any] = {}
     if not isinstance(value, dict):
         return known
     for name, key, holder in _holders(struct):
         if key in value:
-            with suppress(ValueError):  # also of a text that UTF-8 cannot say
+            with suppress(ValueError):  # also raised for text that UTF-8 cannot encode
                 known[name] = convert({"value": value[key]}, holder).value
     return known
 
 
 @cache
 def _holders(struct: type[Struct]) -> list[tuple[str, str, Any]]:
-    """Of each field its name, its key in JSON, and a struct of its type alone: only a struct's
-    types are looked through once and not at each conversion."""
+    """For each field its name, its key in JSON, and a struct with this field alone.
+
+    msgspec analyzes a struct's types once; a bare type it would analyze at each conversion.
+    """
     return [
         (field.name, field.encode_name, defstruct("Holder", [("value", field.type)]))
         for field in fields(struct)

@@ -1,30 +1,29 @@
-"""Whether the watcher lives and whether it is of use: what /livez and /readyz answer.
+"""Health: what /livez and /readyz answer.
 
-Two different questions. Alive: our own threads still turn. Ready: the API server and the sidecar
-have answered lately. An outage of theirs must never become a crash loop of ours, so it shows in
-the second only.
+/livez fails only when one of the watcher's threads hangs. /readyz fails also when the API server or
+the sidecar has not answered lately: an outage of theirs must not become a crash loop of ours.
 """
 
 from __future__ import annotations
 
 from eventrouter.clock import Clock
 
-# Longer than anything a thread may rightly wait for in one go: a watch's read timeout is 114 s.
+# Longer than any single wait of a healthy thread: a watch's read timeout is 114 s.
 TURN_SECONDS = 300.0
-# What is promised is that a dead link is seen within two minutes: ten seconds are for whoever asks.
-# Longer than a watch in which nothing happens, which the server ends after 99 s at most.
+# A dead link shows within two minutes, even if a probe asks only every ten seconds. Longer than a
+# quiet watch, which the API server ends after 99 s at the latest.
 CONTACT_SECONDS = 110.0
 
 
 class Pulse:
-    """The last time that something went on. Beaten by the one thread that it is about."""
+    """When something last showed that it is alive. Beaten by the one thread that it is about."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._last: float | None = None
 
     def beat(self) -> None:
-        """It goes on."""
+        """Note that it is alive now."""
         self._last = self._clock.monotonic()
 
     def age(self) -> float | None:
@@ -34,24 +33,29 @@ class Pulse:
 
 
 class Health:
-    """The pulses of all threads and links, and the verdict on them."""
+    """The pulses of all threads and links, the verdict on them, and notes beside it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._threads: dict[str, Pulse] = {}
         self._links: dict[str, Pulse] = {}
+        self._notes: dict[str, str] = {}
         self._parts: list[Health] = []
 
     def thread(self, name: str) -> Pulse:
-        """The pulse of a thread of ours. Its life begins now."""
+        """The pulse of one of the watcher's threads. It starts alive."""
         pulse = self._threads[name] = Pulse(self._clock)
         pulse.beat()
         return pulse
 
     def link(self, name: str) -> Pulse:
-        """The pulse of a link to somebody else. It counts as down until the first beat."""
+        """The pulse of a link to another program. It counts as down until the first beat."""
         pulse = self._links[name] = Pulse(self._clock)
         return pulse
+
+    def note(self, name: str, text: str) -> None:
+        """Something to know that makes nobody unready, such as a full buffer. "" takes it away."""
+        self._notes[name] = text
 
     def part(self) -> Health:
         """A part with pulses of its own, which counts until `drop_parts`."""
@@ -60,11 +64,11 @@ class Health:
         return part
 
     def drop_parts(self) -> None:
-        """What they were about is over: nothing of it can ail any more."""
+        """Forget all parts: what they were about is over."""
         self._parts.clear()
 
     def ailing(self) -> list[str]:
-        """What is wrong with our threads, in plain words; empty when nothing is."""
+        """What is wrong with the watcher's threads, in plain words; empty when nothing is."""
         return [
             f"thread {name} has stood still for {age:.0f} s"
             for part in (self, *self._parts)
@@ -73,10 +77,19 @@ class Health:
         ]
 
     def unready(self) -> list[str]:
-        """What keeps us from being of use, in plain words; empty when nothing does."""
+        """Why the watcher is not ready, in plain words; empty when it is."""
         return self.ailing() + [
             f"{name}: " + ("not reached yet" if age is None else f"silent for {age:.0f} s")
             for part in (self, *self._parts)
             for name, pulse in tuple(part._links.items())
             if (age := pulse.age()) is None or age > CONTACT_SECONDS
+        ]
+
+    def notes(self) -> list[str]:
+        """What else there is to know."""
+        return [
+            f"{name}: {text}"
+            for part in (self, *self._parts)
+            for name, text in tuple(part._notes.items())
+            if text
         ]

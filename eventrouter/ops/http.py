@@ -6,7 +6,7 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -29,16 +29,16 @@ class _Handler(BaseHTTPRequestHandler):
             encode, content_type = choose_encoder(self.headers.get("Accept", ""))
             self._answer(200, content_type, encode(self.server.metrics.registry))
         elif path == "/livez":
-            self._verdict(self.server.health.ailing)
+            self._verdict(self.server.health.ailing())
         elif path == "/readyz":
-            self._verdict(self.server.health.unready)
+            health = self.server.health
+            self._verdict(health.unready(), notes=health.notes())
         else:
             self._answer(404, "text/plain", b"there are /metrics, /livez and /readyz\n")
 
-    def _verdict(self, complaints: Callable[[], list[str]]) -> None:
-        found = complaints()
-        text = "".join(f"{line}\n" for line in found) or "ok\n"
-        self._answer(503 if found else 200, "text/plain; charset=utf-8", text.encode())
+    def _verdict(self, complaints: list[str], *, notes: Sequence[str] = ()) -> None:
+        text = "".join(f"{line}\n" for line in (*(complaints or ["ok"]), *notes))
+        self._answer(503 if complaints else 200, "text/plain; charset=utf-8", text.encode())
 
     def _answer(self, status: int, content_type: str, body: bytes) -> None:
         self.send_response(status)
@@ -106,6 +106,6 @@ class HttpServer:
         self._server.server_close()
 
     def _serve(self) -> None:
-        # Not serve_forever, which wakes up twice a second to see whether it should stop.
+        # serve_forever would wake up twice a second to see whether it should stop.
         while not self._closing:
             self._server.handle_request()

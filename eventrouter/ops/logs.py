@@ -12,7 +12,7 @@ FORMATS = ("json", "text")
 
 
 class _TextFormatter(logging.Formatter):
-    """A line for people, with the extra fields behind it as key=value."""
+    """A line for people: the message, then the extra fields as key=value."""
 
     _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -44,5 +44,5 @@ def set_up(*, level: str, log_format: str) -> None:
     else:
         handler.setFormatter(_TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # Its warnings repeat what is logged here in better words.
+    # Its warnings repeat errors that the watcher logs itself.
     logging.getLogger("urllib3").setLevel(logging.ERROR)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+from math import nan
+from typing import get_args
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -12,64 +17,111 @@ from prometheus_client import (
 )
 
 from eventrouter import __version__
+from eventrouter.errors import ApiReason, BufferReason, ForwardReason
+
+TYPES = ("normal", "warning", "other")
+_API_REASONS = get_args(ApiReason)
 
 
 class Metrics:
-    """All metrics, in a registry of their own. Labels are from closed sets.
+    """All metrics, in a registry of their own.
 
     Two sums always hold: received = sent + discarded + queued, and sent = acked + abandoned + in
-    flight.
+    flight. Every counter has all its label values from the start, at 0: Prometheus' `increase()`
+    does not see a counter that appears with its first increment.
     """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.received = self._counter(
-            "eventrouter_events_received", "Event states taken from the API server.", "type"
+            "eventrouter_events_received",
+            "Event states taken from the API server.",
+            type=TYPES,
         )
         self.sent = self._counter(
             "eventrouter_events_sent",
             "Records sent for the first time, resends not counted.",
-            "type",
+            type=TYPES,
         )
         self.acked = self._counter(
-            "eventrouter_events_acked", "Records that the sidecar acknowledged.", "type"
+            "eventrouter_events_acked",
+            "Records that the sidecar acknowledged.",
+            type=TYPES,
         )
         self.discarded = self._counter(
-            "eventrouter_events_discarded", "Events that could not be sent at all.", "reason"
+            "eventrouter_events_discarded",
+            "Events that could not be sent at all.",
+            reason=("bad_line", "leadership_lost"),
         )
         self.truncated = self._counter(
-            "eventrouter_events_truncated", "Records sent, but not whole.", "reason"
+            "eventrouter_events_truncated",
+            "Records sent, but not whole.",
+            reason=("size", "depth", "encoding"),
         )
         self.abandoned = self._counter(
             "eventrouter_events_abandoned",
             "Records sent, and given up with the leadership before their ack; the next leader's.",
-            "type",
+            type=TYPES,
         )
         self.lists = self._counter(
-            "eventrouter_list", "Pages asked for, probes included.", "result"
+            "eventrouter_list",
+            "Pages asked for, probes included.",
+            result=("ok", *_API_REASONS),
         )
-        self.watches = self._counter("eventrouter_watch", "Watches, by how they ended.", "result")
+        self.watches = self._counter(
+            "eventrouter_watch",
+            "Watches, by how they ended.",
+            result=("closed", "queue_full", "expired", "watch_error", "bad_line"),
+        )
         self.relists = self._counter(
-            "eventrouter_relist", "Lists of all events, by what made them necessary.", "reason"
+            "eventrouter_relist",
+            "Lists of all events, by what made them necessary.",
+            reason=("start", "expired", "unwatchable", "went_back"),
         )
         self.chunks_sent = self._counter(
-            "eventrouter_chunks_sent", "Frames sent, resends included."
+            "eventrouter_chunks_sent", "Chunks sent to the sidecar, resends included."
         )
-        self.chunks_acked = self._counter("eventrouter_chunks_acked", "Frames acknowledged.")
+        self.chunks_acked = self._counter(
+            "eventrouter_chunks_acked", "Chunks that the sidecar acknowledged."
+        )
         self.connects = self._counter(
-            "eventrouter_forward_connects", "Connections to the sidecar, by result.", "result"
+            "eventrouter_forward_connects",
+            "Connections to the sidecar, by result.",
+            result=("ok", "failed"),
         )
         self.checkpoints = self._counter(
-            "eventrouter_checkpoint_writes", "Checkpoints written, by result.", "result"
+            "eventrouter_checkpoint_writes",
+            "Checkpoints written, by result.",
+            result=("ok", "failed"),
         )
         self.errors = self._counter(
             "eventrouter_errors",
             "Errors that were overcome or are being retried.",
-            "stage",
-            "error_type",
+            stage=(),
+            error_type=(),
         )
+        for stage, error_types in (
+            ("receiving", _API_REASONS),
+            ("sending", get_args(ForwardReason)),
+            ("lease", _API_REASONS),
+            ("buffer", get_args(BufferReason)),
+            ("checkpoint", ("io",)),
+        ):
+            for error_type in error_types:
+                self.errors.labels(stage, error_type)
         self.last_contact = self._gauge(
-            "eventrouter_api_contact_timestamp_seconds", "When the API server last answered."
+            "eventrouter_api_contact_timestamp_seconds",
+            "When the API server last answered any request as it should.",
+        )
+        self.events_contact = self._gauge(
+            "eventrouter_events_contact_timestamp_seconds",
+            "When the API server last answered a list or a watch of this namespace's events as it"
+            " should, or when the watcher began to follow them.",
+            "namespace",
+        )
+        self.lease_contact = self._gauge(
+            "eventrouter_lease_contact_timestamp_seconds",
+            "When the Lease was last read or written; 0 without one.",
         )
         self.last_ack = self._gauge(
             "eventrouter_last_ack_timestamp_seconds", "When the sidecar last acknowledged."
@@ -78,6 +130,18 @@ class Metrics:
             "eventrouter_last_delivered_timestamp_seconds",
             "When all that had been acknowledged had last left the sidecar's buffer.",
         )
+        self.buffer_chunks = self._gauge(
+            "eventrouter_buffer_chunks",
+            "Chunks that wait in the sidecar's buffer; NaN while it cannot be seen.",
+            "outputs",
+        )
+        self.buffer_oldest = self._gauge(
+            "eventrouter_buffer_oldest_chunk_timestamp_seconds",
+            "When the oldest waiting chunk was begun; NaN while none waits or can be seen.",
+            "outputs",
+        )
+        for outputs in ("required", "optional"):
+            self.show_waiting(outputs, nan, nan)
         self.leading = self._gauge(
             "eventrouter_leading", "1 while this one follows the events, 0 while it stands by."
         )
@@ -97,6 +161,11 @@ class Metrics:
         """Records sent, neither acknowledged nor abandoned."""
         return self.total(self.sent) - self.total(self.acked) - self.total(self.abandoned)
 
+    def show_waiting(self, outputs: str, chunks: float, oldest: float) -> None:
+        """How many chunks wait for these outputs, and since when the oldest does."""
+        self.buffer_chunks.labels(outputs).set(chunks)
+        self.buffer_oldest.labels(outputs).set(oldest)
+
     def total(self, counter: Counter) -> int:
         """The sum over all labels of a counter."""
         return int(
@@ -108,8 +177,13 @@ class Metrics:
             )
         )
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name, text, labels, registry=self.registry)
+    def _counter(self, name: str, text: str, **known: Sequence[str]) -> Counter:
+        """A counter with these labels, and a child for each combination of their known values."""
+        counter = Counter(name, text, tuple(known), registry=self.registry)
+        if known:
+            for values in product(*known.values()):
+                counter.labels(*values)
+        return counter
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)

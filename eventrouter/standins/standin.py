@@ -1,4 +1,4 @@
-"""What the two stand-ins share: a listening socket, a thread for each connection, and waiting."""
+"""The base of both stand-ins: a listening socket, a thread for each connection, and waiting."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from urllib.parse import urlsplit
 T = TypeVar("T")
 
 _BACKLOG = 64
-_END_SECONDS = 5.0  # how long a thread may take to notice that its connection ended
+_END_SECONDS = 5.0  # for a thread to notice that its connection has ended
 
 
 class StandIn(ABC):
-    """A server at `tcp://host:port` (port 0: a free one, then named in `address`) or `unix:///path`.
+    """A server at `tcp://host:port` or `unix:///path`, from its construction until `close`.
 
-    Listens from its construction until `close`. `changed` is notified whenever something happened
-    that a test may wait for.
+    With port 0 it takes a free one; `address` names it. `changed` is notified of everything that a
+    test may wait for.
     """
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.changed = threading.Condition()
         self.connections: dict[socket.socket, threading.Thread] = {}
-        self._ended: set[socket.socket] = set()  # those of them that we are about to close
+        self._ended: set[socket.socket] = set()  # the connections that we are about to close
         self._gate_is_shut = False
         self._accepting = threading.Event()
         self._accepting.set()
@@ -43,11 +43,14 @@ class StandIn(ABC):
     def serve(self, connection: socket.socket) -> None:
         """Serve one connection, in a thread of its own, until either side ends it.
 
-        An OSError ends it too, quietly. The socket is closed afterwards.
+        You may raise OSError to end it. The socket is closed afterwards.
         """
 
     def wait_for(self, predicate: Callable[[], T], *, timeout: float = 30.0) -> T:
-        """Wait until `predicate()` is true, and give its value. Asked again at every change."""
+        """Wait until `predicate()` is true, and return its value. Raises TimeoutError.
+
+        It is called again after every change.
+        """
         with self.changed:
             value = self.changed.wait_for(predicate, timeout)
         if not value:
@@ -55,7 +58,7 @@ class StandIn(ABC):
         return value
 
     def listen(self) -> None:
-        """Take connections, after `refuse` again at the same address."""
+        """Accept connections: at the same address again, if that was ended by `refuse`."""
         if self._listener is not None:
             return
         listener = self._release() or _bind(self.address)
@@ -68,34 +71,36 @@ class StandIn(ABC):
         self._acceptor.start()
 
     def refuse(self) -> None:
-        """Be gone, as a killed server is: what is open is reset, what is new is refused."""
+        """Act like a killed server: reset open connections and refuse new ones."""
         self._stop_listening()
         if self._reserved is None and not self.address.startswith("unix:"):
-            # Held though nobody listens: else a client that tries again and again may be given
-            # this very port for its own end, and connect to itself.
+            # Hold the port, though nobody listens: otherwise the kernel may give it to a client
+            # that keeps trying, as its own end, and the client connects to itself.
             self._reserved = _bind(self.address)
         self.reset()
 
     def hold(self) -> None:
-        """Leave new connections waiting in the backlog: connecting works, and nothing answers.
+        """Leave new connections in the backlog: connecting works, and nothing answers.
 
-        Until `unhold`, or until nothing listens at all.
+        `unhold` ends this, and so does the end of listening.
         """
         self._accepting.clear()
 
     def unhold(self) -> None:
+        """Accept the connections that `hold` has left waiting."""
         self._accepting.set()
 
     def shut_gate(self) -> None:
-        """Let every connection's thread wait where it comes to `pass_gate`."""
+        """Have each connection's thread wait when it reaches `pass_gate`."""
         self._gate_is_shut = True
 
     def open_gate(self) -> None:
+        """Let the threads that wait at the gate continue."""
         with self.changing():
             self._gate_is_shut = False
 
     def pass_gate(self, connection: socket.socket) -> None:
-        """For `serve`: go on once the gate is open. Raises OSError if the connection is ended."""
+        """Return once the gate is open. For `serve`. Raises OSError if the connection is ended."""
         if self._gate_is_shut:
             with self.changed:
                 self.changed.wait_for(lambda: not self._gate_is_shut or connection in self._ended)
@@ -103,15 +108,15 @@ class StandIn(ABC):
                     raise ConnectionAbortedError("ended at the gate")
 
     def reset(self) -> None:
-        """Cut every open connection by a reset, and wait until that is done."""
+        """Reset every open connection, and wait until each has ended."""
         self._end_all(reset)
 
     def hang_up(self) -> None:
-        """End every open connection in the orderly way, and wait until that is done."""
+        """Shut every open connection down in order, and wait until each has ended."""
         self._end_all(lambda connection: _shut(connection, socket.SHUT_RDWR))
 
     def close(self) -> None:
-        """Stop listening, end every connection. For good."""
+        """Stop listening and end every connection, for good."""
         self._stop_listening()
         if reserved := self._release():
             reserved.close()
@@ -119,7 +124,7 @@ class StandIn(ABC):
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Change here what tests may wait for."""
+        """Hold the lock while you change what tests may wait for, and notify them."""
         with self.changed:
             yield
             self.changed.notify_all()
@@ -147,7 +152,7 @@ class StandIn(ABC):
             return
         self._wake.close()
         self._accepting.set()
-        self._acceptor.join()  # from here on nothing is accepted that a reset would miss
+        self._acceptor.join()  # from here on, no connection is accepted that a reset would miss
         listener.close()
         if listener.family == socket.AF_UNIX:
             os.unlink(urlsplit(self.address).path)
@@ -164,7 +169,7 @@ class StandIn(ABC):
                 try:
                     connection, _ = listener.accept()
                 except OSError:
-                    continue  # the client is gone again
+                    continue  # the client has left again
                 thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
                 with self.changing():
                     self.connections[connection] = thread
@@ -178,9 +183,9 @@ class StandIn(ABC):
                     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.serve(connection)
             except OSError:
-                pass  # the client is gone, or a fault cut the connection: both are expected
+                pass  # expected: the client has left, or a fault has cut the connection
             finally:
-                _shut(connection, socket.SHUT_RD)  # another thread may read too, and keep it open
+                _shut(connection, socket.SHUT_RD)  # else another thread that reads keeps it open
                 with self.changing():
                     del self.connections[connection]
                     self._ended.discard(connection)
@@ -193,7 +198,7 @@ class StandIn(ABC):
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
@@ -201,9 +206,9 @@ class StandIn(ABC):
 
 
 def reset(connection: socket.socket) -> None:
-    """Make the connection end by a reset once the thread that serves it closes it, which is now.
+    """Wake the thread that serves the connection, and have its close send a reset.
 
-    Only the reading side is shut: that wakes the thread, and, unlike shutting both, sends nothing.
+    Shutting down only the reading side wakes the thread and sends nothing.
     """
     try:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from eventrouter.standins.apiserver import objects
 from eventrouter.standins.apiserver.changes import Change, Watch
 from eventrouter.standins.apiserver.encoding import encode
-from eventrouter.standins.apiserver.store import EventStore, NotReached, Page
+from eventrouter.standins.apiserver.pages import Matches, Page
+from eventrouter.standins.apiserver.store import EventStore, NotReached
 
 # Listed events have revisions up to here; those of the stream come after.
 BASE_REVISION = 100_000_000
@@ -148,7 +149,7 @@ class Replay(EventStore):
         namespace: str | None = None,
         after: str = "",
         limit: int | None = None,
-        matches: Callable[[bytes], bool] | None = None,
+        matches: Matches | None = None,
     ) -> Page:
         """The standing events, whatever the revision: what streamed since is not listed."""
         at = self.revision if revision is None else revision

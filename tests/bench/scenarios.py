@@ -17,7 +17,7 @@ import orjson
 
 from eventrouter.capture.record import Shaper
 from eventrouter.forward import protocol
-from eventrouter.kube.parsing import parse_watch_event
+from eventrouter.kube.parsing import Added, watch_events
 from tests.bench.accounting import price, switches, usage
 from tests.bench.reference import Reference
 from tests.bench.replay import Replay
@@ -173,10 +173,13 @@ def ceiling(scale: float) -> Figures:
     """What the sidecar takes of frames that are made already: nobody can be faster than that."""
     shaper = Shaper()
     made = Replay(standing=0, length=4_000, rate=0, updates=False)
-    states = [parse_watch_event(line)[1] for line in made.lines(0, made.length).splitlines()]
+    items = watch_events(made.lines(0, made.length).splitlines())
+    states = [item.event for item in items if isinstance(item, Added)]
     entries = [shaper.shape(state, "ADDED", None).entry for state in states]
     frames = [
-        protocol.frame("kube.events.warning", entries[at : at + _FRAME_EVENTS], chunk=f"{at:024}")
+        protocol.encode(
+            "kube.events.warning", entries[at : at + _FRAME_EVENTS], chunk_id=f"{at:024}"
+        )
         for at in range(0, len(entries), _FRAME_EVENTS)
     ]
     reader = protocol.AckReader()

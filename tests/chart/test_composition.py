@@ -71,7 +71,7 @@ def test_what_is_given_to_a_dependency_is_as_strict(umbrella):
         eventrouter={"outputs": {"elasticsearch": {"host": "a"}, "stdout": {"enabled": False}}},
         **{"global": {"imageRegistry": "mirror.example.com", "of-another-chart": True}},
     )
-    assert list(outputs_of(objects)) == ["elasticsearch", "nothing"]
+    assert list(outputs_of(objects)) == ["elasticsearch"]
     assert watcher_of(objects)["image"].startswith("mirror.example.com/")
     with pytest.raises(Refused, match="additional properties 'replicas' not allowed"):
         umbrella.render(eventrouter={"replicas": 2})

@@ -31,13 +31,17 @@ PURE = {
     "capture.record",
     "capture.states",
     "capture.truncation",
+    "checkpoint.contents",
+    "checkpoint.reached",
     "demo.cells",
     "demo.table",
     "errors",
     "forward.batch",
+    "forward.pacing",
     "forward.protocol",
     "kube.parsing",
     "kube.schema",
+    "kube.status",
 }
 # What a pure module may import from elsewhere: bytes, numbers and texts.
 HARMLESS = {

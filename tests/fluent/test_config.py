@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,14 @@ ANY_VARIABLE = re.compile(r"\$\{(\w+)")
 # Outputs that always succeed: they hold no chunk back.
 NEVER_FAILS = {"stdout", "null"}
 
+OUTPUT_FILES = sorted((FLUENT / "outputs").glob("*.yaml"))
+EXAMPLES = sorted((FLUENT / "examples").glob("*.yaml"))
+TAGS = [f"kube.events.{type_}" for type_ in ("normal", "warning", "other")]
+
+# A waiting chunk has a file of a page at least, and a task (FLB_CONFIG_DEFAULT_TASK_MAP_SIZE_LIMIT).
+CHUNK_BYTES = 4096
+MOST_CHUNKS = 16_384
+
 
 def load(path: Path) -> dict[str, Any]:
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -31,11 +40,11 @@ def load(path: Path) -> dict[str, Any]:
 
 def load_complete(name: str) -> dict[str, Any]:
     """A config with its includes put in place, as Fluent Bit reads it."""
-    result: dict[str, Any] = {"service": {}, "inputs": [], "outputs": []}
+    result: dict[str, Any] = {"service": {}, "inputs": [], "filters": [], "outputs": []}
     for included in load(FLUENT / name)["includes"]:
         part = load(FLUENT / included)
         result["service"] |= part.get("service", {})
-        for kind in ("inputs", "outputs"):
+        for kind in ("inputs", "filters", "outputs"):
             result[kind] += part.get("pipeline", {}).get(kind, [])
     return result
 
@@ -43,6 +52,21 @@ def load_complete(name: str) -> dict[str, Any]:
 def default_of(value: str) -> str:
     """What a setting is when its variable is not set."""
     return VARIABLE.sub(lambda match: match[2], value)
+
+
+def is_taken(output: dict[str, Any], tag: str) -> bool:
+    """Whether the output takes this tag, by Fluent Bit's rules: a regular expression must match
+    from the start of the tag, and more than nothing.
+    """
+    if "match_regex" in output:
+        found = re.match(output["match_regex"], tag)
+        return found is not None and bool(found[0])
+    return fnmatch(tag, output["match"])
+
+
+def relay_of_the_optional() -> dict[str, Any]:
+    (relay,) = load(FLUENT / "optional.yaml")["pipeline"]["outputs"]
+    return dict(relay)
 
 
 @pytest.fixture(params=COMPLETE)
@@ -120,34 +144,100 @@ def test_only_this_machine_reaches_the_input_by_default(receiver: dict[str, Any]
     assert default_of(receiver["listen"]) == "127.0.0.1"
 
 
-def test_waiting_chunks_leave_file_descriptors(
-    config: dict[str, Any], receiver: dict[str, Any]
-) -> None:
-    """1024 descriptors are what many container runtimes give."""
-    failing = [each for each in config["outputs"] if each["name"] not in NEVER_FAILS]
-    chunks = int(default_of(config["service"]["storage.max_chunks_up"]))
-    assert chunks * (1 + len(failing)) <= 900, (
-        "storage.max_chunks_up is too high for 1024 file descriptors: each waiting chunk takes one "
-        "for itself and one for each output that retries it, and without any Fluent Bit drops "
-        "acknowledged events"
+def test_waiting_chunks_leave_memory(config: dict[str, Any], receiver: dict[str, Any]) -> None:
+    """1,024 descriptors are what many container runtimes give."""
+    assert receiver["mem_buf_limit"] == 1, (
+        "mem_buf_limit must be one byte: without it a chunk that waits for one of two outputs stays "
+        "in memory, and at storage.max_chunks_up no output gets anything new"
     )
-    assert "mem_buf_limit" not in receiver, (
-        "the input must not have mem_buf_limit: it takes chunks out of memory between two tries, "
-        "and storage.max_chunks_up then limits nothing"
+    assert int(default_of(config["service"]["storage.max_chunks_up"])) <= 1024 - 150, (
+        "storage.max_chunks_up must be below the soft limit of descriptors: Fluent Bit opens so many "
+        "old chunks before anything else, and ends at each start if that fails"
     )
-    for each in failing:
-        assert len(config["outputs"]) > 1, (
-            f"{each['name']} must not be the only output: add outputs/null.yaml, else its chunks "
-            "leave memory between two tries, and storage.max_chunks_up limits nothing"
-        )
-        assert each["net.max_worker_connections"] <= 32, "connections are descriptors as well"
+
+
+def test_first_wait_holds_no_descriptor(config: dict[str, Any]) -> None:
+    assert config["service"]["scheduler.base"] >= 10, (
+        "scheduler.base must be 10 or more: a wait of up to 10 s takes a timer at once, and when "
+        "descriptors run out the chunk is lost"
+    )
+
+
+def test_recovery_does_not_sleep_for_half_an_hour(config: dict[str, Any]) -> None:
+    assert config["service"]["scheduler.cap"] <= 300
+
+
+def test_old_chunks_are_read_slowly(config: dict[str, Any]) -> None:
+    assert config["service"]["storage.backlog.mem_limit"] == "16K", (
+        "storage.backlog.mem_limit is a rate a second: all old chunks at once would take the "
+        "connections from new events"
+    )
+
+
+def test_refused_chunks_do_not_fill_the_volume(config: dict[str, Any]) -> None:
+    assert config["service"]["storage.keep.rejected"] is False, (
+        "storage.keep.rejected must be off: Fluent Bit 5.1 does not enforce its limit"
+    )
+
+
+def test_filters_take_no_event(config: dict[str, Any]) -> None:
+    for each in config["filters"]:
+        assert not any(fnmatch(tag, each["match"]) for tag in TAGS), "a pipeline changes no event"
+
+
+@pytest.mark.parametrize("path", [*OUTPUT_FILES, *EXAMPLES], ids=lambda path: path.name)
+def test_a_failing_output_writes_few_lines(path: Path) -> None:
+    for output in load(path)["pipeline"]["outputs"]:
+        if output["name"] not in NEVER_FAILS:
+            assert output["log_suppress_interval"], "each failed try would be a line"
+            assert output["workers"] == 1, "messages are suppressed for each worker by itself"
+
+
+@pytest.mark.parametrize("path", [*OUTPUT_FILES, *EXAMPLES], ids=lambda path: path.name)
+def test_a_hung_server_holds_few_connections(path: Path) -> None:
+    for output in load(path)["pipeline"]["outputs"]:
+        if output["name"] not in NEVER_FAILS | {"kafka"}:
+            assert output["net.max_worker_connections"] <= 32, "connections are descriptors as well"
+            assert output["net.io_timeout"], (
+                f"{output['name']} must have net.io_timeout: a server that never answers would "
+                "hold its chunk for ever"
+            )
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_optional_output_is_bounded_in_chunks(path: Path) -> None:
+    for output in load(path)["pipeline"]["outputs"]:
+        limit = int(output["storage.total_limit_size"].removesuffix("M")) * 1_000_000
+        assert limit / CHUNK_BYTES < MOST_CHUNKS, "Fluent Bit has no room for so many chunks"
 
 
 def test_every_event_goes_to_every_output(config: dict[str, Any]) -> None:
     for output in config["outputs"]:
-        assert output["match"] == "*", (
-            f"{output['name']} must match '*': an event that no output takes is acked and dropped"
-        )
+        for tag in TAGS:
+            assert is_taken(output, tag), (
+                f"{output['name']} must match {tag}: an event that no output takes is acked and "
+                "dropped"
+            )
+
+
+def test_the_optional_outputs_queue_does_not_feed_itself() -> None:
+    for tag in TAGS:
+        assert is_taken(relay_of_the_optional(), tag)
+        assert not is_taken(relay_of_the_optional(), f"optional.{tag}")
+
+
+def test_optional_outputs_have_an_input_of_their_own() -> None:
+    queue, relay = load(FLUENT / "optional.yaml")["pipeline"]["inputs"][0], relay_of_the_optional()
+    assert queue["name"] == "forward", "its chunks must be in forward.1"
+    assert queue["tag_prefix"] == "optional."
+    assert queue["listen"] == relay["host"] == "127.0.0.1"
+    assert queue["port"] == relay["port"]
+    assert queue["storage.type"] == "filesystem"
+    assert queue["mem_buf_limit"] == 1
+    assert queue["buffer_max_size"] == "8M"
+    assert relay["require_ack_response"] is True, "an event could be lost between the two"
+    assert relay["retry_limit"] == "no_limits"
+    assert "storage.total_limit_size" not in relay
 
 
 def test_a_failing_output_tries_for_ever(config: dict[str, Any]) -> None:
@@ -157,14 +247,6 @@ def test_a_failing_output_tries_for_ever(config: dict[str, Any]) -> None:
                 f"{output['name']} must have retry_limit no_limits: the default drops a chunk "
                 "after its second try"
             )
-            assert output["net.io_timeout"], (
-                f"{output['name']} must have net.io_timeout: a server that never answers would "
-                "hold its chunk for ever"
-            )
-
-
-def test_recovery_does_not_sleep_for_half_an_hour(config: dict[str, Any]) -> None:
-    assert config["service"]["scheduler.cap"] <= 60
 
 
 def test_elasticsearch_is_written_by_the_output_that_judges_each_item(
@@ -224,8 +306,11 @@ def test_fluent_bit_accepts_the_config(fluent_bit: Path, name: str) -> None:
     assert "is used but not set" not in answer.stderr
 
 
-def test_null_takes_the_place_of_stdout(fluent_bit: Path, tmp_path: Path) -> None:
-    parts = ["pipeline.yaml", "outputs/elasticsearch.yaml", "outputs/null.yaml"]
+@pytest.mark.parametrize(
+    "others", [["outputs/null.yaml"], ["outputs/stdout.yaml", "optional.yaml"]]
+)
+def test_parts_can_be_put_together(fluent_bit: Path, tmp_path: Path, others: list[str]) -> None:
+    parts = ["pipeline.yaml", "outputs/elasticsearch.yaml", *others]
     path = tmp_path / "fluent-bit.yaml"
     path.write_text(yaml.safe_dump({"includes": [str(FLUENT / part) for part in parts]}))
     answer = dry_run(fluent_bit, path)

@@ -9,13 +9,8 @@ from typing import Any
 
 import msgpack
 
-from eventrouter.capture.batcher import Capture
-from eventrouter.capture.lister import Lister
-from eventrouter.capture.record import Shaper
-from eventrouter.capture.reflector import Reflector
-from eventrouter.capture.retry import Retry
-from eventrouter.capture.states import OldStates
-from eventrouter.clock import Backoff, SystemClock
+from eventrouter.capture.following import build_reflector
+from eventrouter.clock import SystemClock
 from eventrouter.forward.batch import Batch, Positions
 from eventrouter.forward.queue import Queue
 from eventrouter.kube.api import KubeApi
@@ -36,7 +31,7 @@ class Follower:
     """A reflector, from the API server to the far end of the queue.
 
     `records` is what came out, decoded, in order within each kind; `position` is what a checkpoint
-    taken now would hold.
+    taken now would hold; `lists_begun` and `histories` are what it would be told beside positions.
     """
 
     def __init__(
@@ -49,18 +44,22 @@ class Follower:
         resume_at: str | None = None,
         cache_bytes: int = CACHE_BYTES,
         queue: Queue | None = None,
+        list_at: str | None = None,
     ) -> None:
         self.records: list[Json] = []
         self.kinds: list[str] = []
         self.positions: Positions = {}
         self.all_positions: list[str] = []
+        self.lists_begun: list[str] = []
+        self.histories: list[int] = []
         self.metrics = Metrics()
-        self.queue = queue or Queue(linger=0.0)
+        self.queue = queue or Queue(linger_seconds=lambda: 0.0)
         self.stop = FastStop()
         self.failure: BaseException | None = None
         self.health = Health(SystemClock())
         self._namespace = namespace
         self._resume_at = resume_at
+        self._list_at = list_at
         self._taking = threading.Event()
         self._taking.set()
         if not kubeconfig.exists():
@@ -70,24 +69,15 @@ class Follower:
             field_selector=field_selector,
             metrics=self.metrics,
         )
-        retry = Retry(
+        self.reflector = build_reflector(
             namespace=namespace,
-            backoff=Backoff(uniform=middle),
-            stop=self.stop,
-            metrics=self.metrics,
-        )
-        self.reflector = Reflector(
-            namespace=namespace,
-            lister=Lister(
-                namespace=namespace, get_page=self._events.page, retry=retry, stop=self.stop
-            ),
-            watch=self._events.watch,
-            retry=retry,
-            capture=Capture(shaper=Shaper(), states=OldStates(cache_bytes), metrics=self.metrics),
+            source=self._events,
             queue=self.queue,
+            progress=self,
+            cluster=None,
+            old_event_cache_bytes=cache_bytes,
             metrics=self.metrics,
-            pulse=self.health.thread("events"),
-            contact=self.health.link("events"),
+            health=self.health,
             stop=self.stop,
             clock=SystemClock(),
             uniform=middle,
@@ -99,7 +89,8 @@ class Follower:
 
     @property
     def position(self) -> str | None:
-        return self.positions.get(self._namespace)
+        reached = self.positions.get(self._namespace)
+        return reached and reached.resource_version
 
     @property
     def ids(self) -> list[str]:
@@ -124,6 +115,14 @@ class Follower:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def begin_list(
+        self, namespace: str, resource_version: str, *, beat: Callable[[], None]
+    ) -> None:
+        self.lists_begun.append(resource_version)
+
+    def history_went_back(self, namespace: str, history: int, *, beat: Callable[[], None]) -> None:
+        self.histories.append(history)
 
     def hold(self) -> None:
         """Take nothing from the queue any more."""
@@ -158,14 +157,14 @@ class Follower:
 
     def _follow(self) -> None:
         try:
-            self.reflector.run(self._resume_at)
+            self.reflector.run(self._resume_at, list_at=self._list_at)
         except BaseException as error:  # noqa: BLE001
             self.failure = error
 
     def _take(self) -> None:
         while not self.stop.is_set():
             self._taking.wait()
-            batch = self.queue.take(patience=0.05)
+            batch = self.queue.take(patience_seconds=0.05)
             if batch is not None and not self.stop.is_set():
                 self._keep(batch)
 
@@ -174,4 +173,4 @@ class Follower:
             self.kinds += [kind] * len(entries)
             self.records += [msgpack.unpackb(entry)[1] for entry in entries]
         self.positions |= batch.positions
-        self.all_positions += batch.positions.values()
+        self.all_positions += [reached.resource_version for reached in batch.positions.values()]

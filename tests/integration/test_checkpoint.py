@@ -22,16 +22,16 @@ from tests.support.waiting import eventually
 def _short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "ROUND_SECONDS", 0.02)
     monkeypatch.setattr(pipeline, "DRAIN_SECONDS", 2.0)
-    monkeypatch.setattr(pipeline, "SEAL_SECONDS", 0.3)
+    monkeypatch.setattr(pipeline, "DELIVERY_SECONDS", 0.3)
 
 
 @pytest.fixture
 def buffer(tmp_path: Path) -> Path:
-    """A Fluent Bit's storage.path: chunk files of two inputs, one of them not ours to wait for."""
+    """A Fluent Bit's storage.path, with a rejected chunk that nothing waits for."""
     path = tmp_path / "buffer"
     (path / "forward.0").mkdir(parents=True)
-    (path / "emitter.1").mkdir()
-    put_chunk(path / "emitter.1" / "1-1.flb")
+    (path / "rejected").mkdir()
+    put_chunk(path / "rejected" / "kube.events.normal_400_http.0_0x7f6e17e37980.flb")
     return path
 
 
@@ -109,6 +109,7 @@ def test_another_buffer_goes_on_at_delivered(
         eventually(lambda: _is(watcher, acked=cluster.revision, delivered=delivered))
     first_run = list(receiver.ids)
     shutil.rmtree(buffer)
+    (buffer / "forward.0").mkdir(parents=True)
     with Watcher(server, receiver.url, tmp_path, buffer_path=buffer):
         cluster.update(names[0])
         received_once_or_more(receiver, cluster.ids())
@@ -126,6 +127,7 @@ def test_another_buffer_with_nothing_delivered_lists_everything(
     with Watcher(server, receiver.url, tmp_path, buffer_path=buffer) as watcher:
         eventually(lambda: _is(watcher, acked=cluster.revision, delivered=None))
     shutil.rmtree(buffer)
+    (buffer / "forward.0").mkdir(parents=True)
     with Watcher(server, receiver.url, tmp_path, buffer_path=buffer):
         receiver.wait_for(lambda: receiver.count == 6)
 
@@ -155,7 +157,7 @@ def test_a_buffer_that_vanishes_delivers_nothing(
 
 
 @pytest.mark.parametrize("change", ["server", "selector"])
-def test_another_scope_is_listed_anew_and_says_so(
+def test_another_source_is_listed_anew_and_says_so(
     change: str,
     cluster: Cluster,
     server: ApiServer,
@@ -208,8 +210,9 @@ def test_a_checkpoint_that_cannot_be_written_is_tried_again_and_told_once(
 ) -> None:
     """The events flow on meanwhile, and the checkpoint is right as soon as it can be."""
     obstacle = tmp_path / "checkpoint.new"
-    obstacle.mkdir()
     with Watcher(server, receiver.url, tmp_path) as watcher:
+        eventually(lambda: _is(watcher, acked=cluster.revision, delivered=cluster.revision))
+        obstacle.mkdir()
         for _ in range(3):
             failed = _failures(watcher)
             cluster.create()
@@ -217,6 +220,22 @@ def test_a_checkpoint_that_cannot_be_written_is_tried_again_and_told_once(
             eventually(partial(_has_failed_more_often, watcher, failed))
         assert caplog.text.count("cannot write the checkpoint") == 1
         obstacle.rmdir()
+        eventually(lambda: _is(watcher, acked=cluster.revision, delivered=cluster.revision))
+
+
+def test_nothing_is_sent_before_the_start_of_a_first_list_is_written(
+    cluster: Cluster, server: ApiServer, receiver: Receiver, tmp_path: Path
+) -> None:
+    """Else a crash would have the next start list the newest revision, and skip states."""
+    obstacle = tmp_path / "checkpoint.new"
+    obstacle.mkdir()
+    cluster.fill(3)
+    with Watcher(server, receiver.url, tmp_path) as watcher:
+        eventually(lambda: _failures(watcher) >= 2)
+        assert receiver.count == 0
+        assert watcher.get("/livez")[0] == 200
+        obstacle.rmdir()
+        received_once_or_more(receiver, cluster.ids())
         eventually(lambda: _is(watcher, acked=cluster.revision, delivered=cluster.revision))
 
 
@@ -247,6 +266,31 @@ def test_a_history_that_went_back_takes_the_checkpoint_with_it(
         cluster.store.restore(restored)
         server.faults.close_watches()
         eventually(lambda: _is(watcher, acked=restored, delivered=restored))
+
+
+def test_an_undone_future_is_forgotten_before_the_new_history_has_been_listed(
+    cluster: Cluster, server: ApiServer, receiver: Receiver, tmp_path: Path
+) -> None:
+    """Else a restart goes on at a position of the undone history, once the new one has passed it.
+
+    The states of the new history up to there would never be sent.
+    """
+    cluster.fill(3)
+    restored = cluster.revision
+    with Watcher(server, receiver.url, tmp_path) as watcher:
+        server.wait_for_watches(1)
+        cluster.fill(5)
+        eventually(lambda: _is(watcher, acked=restored + 5, delivered=restored + 5))
+        receiver.faults.pause()
+        cluster.store.restore(restored)
+        undone = len(cluster.states)
+        server.faults.close_watches()
+        eventually(lambda: watcher.checkpoint["acked"] == {})
+    cluster.fill(8)
+    receiver.faults.resume()
+
+    with Watcher(server, receiver.url, tmp_path):
+        received_once_or_more(receiver, {state.id for state in cluster.states[undone:]})
 
 
 @pytest.mark.parametrize("is_compacted", [False, True], ids=["held", "compacted"])

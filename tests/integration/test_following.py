@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eventrouter.capture import reflector
+from eventrouter.capture import outlet, watches
 from eventrouter.forward.queue import Queue
 from eventrouter.standins.apiserver.server import ApiServer
 from tests.integration.cluster import Cluster, check, traffic
@@ -35,7 +35,8 @@ def test_a_first_list_by_pages_and_its_watch_leave_no_gap(
         follower.wait_for_ids(expected)
 
     pages = [request for request in server.requests if request.kind == "list"]
-    assert [page.query["limit"] for page in pages] == ["250"] * math.ceil(len(listed) / 250)
+    limits = [25, 50, 100, 200, *[250] * math.ceil((len(listed) - 375) / 250)]
+    assert [int(page.query["limit"]) for page in pages] == limits
     assert sorted(follower.ids) == sorted(expected)
     check(follower.records, cluster, listed=listed)
 
@@ -137,7 +138,7 @@ def test_a_resume_ships_only_what_is_new_with_its_old_state(
     assert all(record["old_event"] for record in follower.records)
     probe, *pages, watch = server.requests
     assert probe.kind == "probe"
-    assert [page.query.get("resourceVersion") for page in pages] == [str(position), None]
+    assert [page.query.get("resourceVersion") for page in pages] == [str(position), *[None] * 3]
     assert watch.query["resourceVersion"] == str(position)
 
 
@@ -218,10 +219,10 @@ def test_the_watch_is_closed_while_the_queue_stays_full_and_resumed_afterwards(
     cluster: Cluster, server: ApiServer, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The API server need not buffer for us, the queue keeps its bounds, and nothing is lost."""
-    monkeypatch.setattr(reflector, "PATIENCE", 0.3)
-    monkeypatch.setattr(reflector, "_TOO_SHORT", 0.01)
+    monkeypatch.setattr(outlet, "ROOM_SECONDS", 0.3)
+    monkeypatch.setattr(watches, "TOO_SHORT_SECONDS", 0.01)
     # Larger than what can arrive together: a batch above the bounds is taken by an empty queue.
-    queue = Queue(max_records=200, max_bytes=10**6, linger=0.0)
+    queue = Queue(max_records=200, max_bytes=10**6, linger_seconds=lambda: 0.0)
     with Follower(server, kubeconfig, queue=queue) as follower:
         server.wait_for_watches(1)
         follower.hold()
@@ -242,15 +243,15 @@ def test_old_states_are_exactly_the_previous_ones_whatever_happens_in_between(
     cluster: Cluster, server: ApiServer, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reconnects, cut lines, a full queue and a restart at the checkpoint all under traffic."""
-    monkeypatch.setattr(reflector, "PATIENCE", 0.1)
-    monkeypatch.setattr(reflector, "_TOO_SHORT", 0.01)
+    monkeypatch.setattr(outlet, "ROOM_SECONDS", 0.1)
+    monkeypatch.setattr(watches, "TOO_SHORT_SECONDS", 0.01)
     cluster.fill(20)
     listed = cluster.shown()
     position: str | None = None
     records = []
     with traffic(cluster, seed=2):
         for round_ in range(3):
-            queue = Queue(max_records=40, linger=0.0)
+            queue = Queue(max_records=40, linger_seconds=lambda: 0.0)
             with Follower(server, kubeconfig, resume_at=position, queue=queue) as follower:
                 for number in range(4):
                     server.wait_for_watches(1)

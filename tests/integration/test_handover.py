@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from eventrouter.clock import Backoff, SystemClock
 from eventrouter.forward import connection, sender
-from eventrouter.forward.batch import Batch
-from eventrouter.forward.connection import Address, Link
+from eventrouter.forward.batch import Batch, Position
+from eventrouter.forward.connection import Address, Connection
 from eventrouter.forward.queue import Queue
 from eventrouter.forward.sender import Sender
 from eventrouter.ops.health import Health
@@ -25,7 +25,7 @@ from eventrouter.ops.metrics import Metrics
 from eventrouter.standins.receiver.receiver import BadAck, Receiver
 from tests.support.waiting import eventually
 
-KINDS = ("normal", "warning", "other")
+TAG_SUFFIXES = ("normal", "warning", "other")
 _TIME = msgpack.ExtType(0, struct.pack(">II", 10**9, 0))
 
 
@@ -33,7 +33,7 @@ class Handover:
     """A sender in its thread, and what it says has been acknowledged."""
 
     def __init__(self, url: str, *, queue: Queue | None = None) -> None:
-        self.queue = queue or Queue(linger=0.0)
+        self.queue = queue or Queue(linger_seconds=lambda: 0.0)
         self.metrics = Metrics()
         self.acked: list[int] = []
         self._written = 0
@@ -43,7 +43,7 @@ class Handover:
             address=Address.parse(url),
             queue=self.queue,
             tag_prefix="t",
-            on_acked=lambda positions: self.acked.append(int(positions[""])),
+            on_acked=lambda positions: self.acked.append(int(positions[""].resource_version)),
             metrics=self.metrics,
             pulse=health.thread("sender"),
             contact=health.link("sidecar"),
@@ -54,15 +54,15 @@ class Handover:
         self.thread = threading.Thread(target=self.sender.run, daemon=True)
 
     def put(self, batches: int, *, records: int = 6, text: str = "") -> None:
-        """That many batches of all kinds; the ids are numbers, the position is the last one."""
+        """That many batches of all tags. The ids are numbers, the position is the last one."""
         for _ in range(batches):
             batch = Batch()
             for _ in range(records):
                 self._written += 1
                 entry = [_TIME, {"id": str(self._written), "text": text}]
-                batch.add(KINDS[self._written % 3], msgpack.packb(entry))
-            batch.positions[""] = str(self._written)
-            assert self.queue.put(batch, patience=10)
+                batch.add(TAG_SUFFIXES[self._written % 3], msgpack.packb(entry))
+            batch.positions[""] = Position(str(self._written))
+            assert self.queue.put(batch, patience_seconds=10)
 
     @property
     def written(self) -> set[str]:
@@ -100,7 +100,7 @@ def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _patience(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(connection, "ACK_SECONDS", seconds)
-    defaults = Link.await_ack.__kwdefaults__
+    defaults = Connection.await_ack.__kwdefaults__
     if defaults and "seconds" in defaults:
         monkeypatch.setitem(defaults, "seconds", seconds)
 
@@ -117,7 +117,7 @@ def _assert_all_arrived(receiver: Receiver, handover: Handover) -> None:
         assert frames.setdefault(frame.chunk, frame) == frame
         for entry in frame.entries:
             number = int(entry.record["id"])
-            assert frame.tag == f"t.{KINDS[number % 3]}"
+            assert frame.tag == f"t.{TAG_SUFFIXES[number % 3]}"
             if number not in first_seen[frame.tag]:
                 first_seen[frame.tag].append(number)
     for numbers in first_seen.values():
@@ -177,7 +177,7 @@ def test_a_late_ack_is_not_taken_for_a_later_one(
 def test_any_cuts_and_bad_acks_leave_every_record_at_least_once_with_its_id(
     cuts: list[int], acks: list[BadAck], records: int
 ) -> None:
-    """Connections that end after any number of bytes, mixed with acks of every bad kind."""
+    """Connections that end after any number of bytes, mixed with bad acks of every sort."""
     with pytest.MonkeyPatch.context() as monkeypatch, Receiver() as receiver:
         _patience(monkeypatch, 0.05)
         for ack in acks:
@@ -265,8 +265,8 @@ def test_positions_without_records_wait_for_what_was_sent_before(receiver: Recei
         handover.put(1)
         receiver.wait_for_records(6)
         batch = Batch()
-        batch.positions[""] = "77"
-        handover.queue.put(batch, patience=1)
+        batch.positions[""] = Position("77")
+        handover.queue.put(batch, patience_seconds=1)
         eventually(lambda: handover.queue.records == 0)
         assert handover.acked == []
         receiver.faults.release_acks()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from eventrouter import pipeline
+from eventrouter.capture import following
 from eventrouter.clock import Backoff
 from eventrouter.kube import events
 from eventrouter.ops import health
@@ -128,7 +129,7 @@ def test_a_silent_api_server_is_no_reason_to_be_restarted(
     """
     monkeypatch.setattr(events, "_LIST_SECONDS", 60 / 200)
     monkeypatch.setattr(health, "TURN_SECONDS", 300 / 200)
-    monkeypatch.setattr(pipeline, "Backoff", lambda: Backoff(first=0.8 / 200, cap=30 / 200))
+    monkeypatch.setattr(following, "Backoff", lambda **_: Backoff(first=0.8 / 200, cap=30 / 200))
     cluster.create()
     server.faults.go_silent()
     complaints: list[str] = []

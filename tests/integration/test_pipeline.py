@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from eventrouter import pipeline
-from eventrouter.capture import reflector
+from eventrouter.capture import outlet, watches
 from eventrouter.checkpoint import keeper
 from eventrouter.forward.queue import Queue
 from eventrouter.standins.apiserver.server import ApiServer
@@ -28,7 +28,7 @@ from tests.support.waiting import eventually
 def _short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "ROUND_SECONDS", 0.02)
     monkeypatch.setattr(pipeline, "DRAIN_SECONDS", 3.0)
-    monkeypatch.setattr(pipeline, "SEAL_SECONDS", 0.5)
+    monkeypatch.setattr(pipeline, "DELIVERY_SECONDS", 0.5)
 
 
 def _acked(watcher: Watcher, namespace: str = "") -> int:
@@ -138,11 +138,9 @@ def test_the_queue_stays_bounded_and_the_watch_closed_while_the_sidecar_takes_no
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A stopped sidecar under traffic: flat, told by the metrics, and made good afterwards."""
-    monkeypatch.setattr(reflector, "PATIENCE", 0.3)
-    monkeypatch.setattr(reflector, "_TOO_SHORT", 0.01)
-    monkeypatch.setattr(
-        pipeline, "Queue", lambda clock: Queue(max_records=400, max_bytes=10**6, clock=clock)
-    )
+    monkeypatch.setattr(outlet, "ROOM_SECONDS", 0.3)
+    monkeypatch.setattr(watches, "TOO_SHORT_SECONDS", 0.01)
+    monkeypatch.setattr(pipeline, "Queue", partial(Queue, max_records=400, max_bytes=10**6))
     with Watcher(server, receiver.url, tmp_path) as watcher:
         server.wait_for_watches(1)
         cluster.fill(10)

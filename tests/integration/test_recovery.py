@@ -10,7 +10,8 @@ from typing import Literal
 
 import pytest
 
-from eventrouter.capture import reflector
+from eventrouter.capture import reflector, watches
+from eventrouter.forward.batch import Position
 from eventrouter.kube import credentials, events
 from eventrouter.standins.apiserver import listing
 from eventrouter.standins.apiserver.http import Request
@@ -142,27 +143,56 @@ def test_a_410_in_any_form_after_a_compaction_ships_what_is_newer(
 
 
 @pytest.mark.parametrize("form", ["status", "line", "empty"])
-def test_a_position_that_only_watches_refuse_is_given_up_for_the_newest(
+def test_watches_that_end_at_once_for_a_while_lose_nothing(
     form: Expiry, cluster: Cluster, server: ApiServer, kubeconfig: Path
 ) -> None:
-    """The probe answers 200, every watch ends at once: after a few the present is listed."""
+    """The probe says that the position is held: the watch that works shows each state since."""
     name = cluster.create()
     listed = cluster.ids()
     with Follower(server, kubeconfig) as follower:
         server.wait_for_watches(1)
         server.faults.refuse()
-        cluster.update(name)
-        gap = cluster.revision
-        server.faults.expire_watches(form, times=4)
+        for _ in range(3):
+            cluster.update(name)
+        server.faults.expire_watches(form, times=8)
         server.faults.listen()
-        follower.wait_for_ids(cluster.ids())
-        server.wait_for_watches(1)
-        cluster.update(name)
         follower.wait_for_ids(cluster.ids())
 
     assert sorted(follower.ids) == sorted(cluster.ids())
-    check(follower.records, cluster, listed=listed, gap=gap)
-    assert len(follower.stop.waits) >= 4
+    check(follower.records, cluster, listed=listed)
+    assert len(follower.stop.waits) >= 8
+    assert follower.count("relist", reason="unwatchable") == 0
+
+
+@pytest.mark.parametrize("form", ["status", "line", "empty"])
+def test_a_position_from_which_no_watch_works_for_minutes_is_given_up_for_the_newest(
+    form: Expiry,
+    cluster: Cluster,
+    server: ApiServer,
+    kubeconfig: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The probe still answers 200. The loss is counted, and the log says what happened."""
+    monkeypatch.setattr(watches, "GIVE_UP_SECONDS", 0.2)
+    name = cluster.create()
+    with Follower(server, kubeconfig) as follower:
+        server.wait_for_watches(1)
+        server.faults.expire_watches(form, times=60)
+        server.faults.close_watches()
+        cluster.update(name)
+        cluster.update(name)
+        gap = cluster.revision
+        follower.wait_for(lambda: cluster.shown() <= {*follower.ids})
+        server.wait_for_watches(1)
+        cluster.update(name)
+        follower.wait_for(lambda: cluster.shown() <= {*follower.ids})
+
+    check(follower.records, cluster, listed=cluster.shown(at=1001), gap=gap)
+    assert follower.count("relist", reason="unwatchable") >= 1
+    assert follower.count("relist", reason="expired") == 0
+    assert "ended at once, though the API server still holds it" in caplog.text
+    assert "no longer has" not in caplog.text
 
 
 def test_a_410_in_the_middle_of_an_exact_list_begins_it_again(
@@ -248,6 +278,88 @@ def test_a_history_that_went_back_is_listed_anew(
     assert follower.records[7]["event"]["metadata"]["name"] == "new"
     assert lost not in {record["event"]["metadata"]["name"] for record in follower.records[4:]}
     assert "went back" in caplog.text
+
+
+def _undo_and_pass_by(cluster: Cluster, *, restored: int, name: str, times: int) -> set[str]:
+    """Restore etcd, then write so many states; their ids."""
+    cluster.store.restore(restored)
+    ids = set()
+    for _ in range(times):
+        metadata = cluster.store.update("default", name, {"count": 7})["metadata"]
+        ids.add(f"{metadata['uid']}-{metadata['resourceVersion']}")
+    return ids
+
+
+def test_every_state_of_the_history_after_one_that_went_back_is_sent(
+    cluster: Cluster, server: ApiServer, kubeconfig: Path
+) -> None:
+    """The oldest revision that is held is listed, not the newest: states in between count too. The
+    positions that follow are told from those of the history that was undone."""
+    name, *_ = cluster.fill(3)
+    restored = cluster.revision
+    with Follower(server, kubeconfig) as follower:
+        server.wait_for_watches(1)
+        cluster.fill(9)
+        follower.wait_for_position(cluster.revision)
+        assert follower.positions[""] == Position(str(cluster.revision), 0)
+        server.faults.refuse()
+        ids = _undo_and_pass_by(cluster, restored=restored, name=name, times=4)
+        server.faults.listen()
+        follower.wait_for_ids(ids)
+        follower.wait_for(lambda: follower.position == str(restored + 4))
+
+        assert follower.histories == [1]
+        assert follower.positions[""] == Position(str(restored + 4), 1)
+
+        server.faults.refuse()
+        ids = _undo_and_pass_by(cluster, restored=restored, name=name, times=2)
+        server.faults.listen()
+        follower.wait_for_ids(ids)
+        follower.wait_for(lambda: follower.positions[""] == Position(str(restored + 2), 2))
+
+    assert follower.histories == [1, 2]
+    assert follower.count("relist", reason="went_back") == 2
+    assert follower.count("relist", reason="start") == 1
+
+
+@pytest.mark.parametrize("begin", ["1", "999999"], ids=["lost", "undone"])
+def test_a_first_list_without_a_place_of_its_own_begins_at_the_oldest_revision_held(
+    begin: str, cluster: Cluster, server: ApiServer, kubeconfig: Path
+) -> None:
+    """After a lost checkpoint, or one of an undone history: every state since then is sent."""
+    name, *_ = cluster.fill(30)
+    cluster.store.compact()
+    oldest = cluster.revision
+    for _ in range(5):
+        cluster.update(name)
+    expected = cluster.shown(at=oldest) | cluster.ids(after=oldest)
+    with Follower(server, kubeconfig, list_at=begin) as follower:
+        follower.wait_for_ids(expected)
+        follower.wait_for_position(cluster.revision)
+
+    assert sorted(follower.ids) == sorted(expected)
+    check(follower.records, cluster, listed=cluster.shown(at=oldest))
+    assert follower.lists_begun == [str(oldest)]
+
+
+def test_a_first_list_that_failed_begins_again_where_it_began(
+    cluster: Cluster, server: ApiServer, kubeconfig: Path
+) -> None:
+    """What changed in between would else be seen in its last state alone."""
+    names = cluster.fill(300)
+    begin = cluster.revision
+
+    def change_and_fail() -> None:
+        for _ in range(3):
+            cluster.update(names[280])
+        server.faults.answer(500, to="list", times=5)
+
+    on_request(server, lambda request: "continue" in request.query, change_and_fail)
+    with Follower(server, kubeconfig) as follower:
+        follower.wait_for_ids(cluster.shown(at=begin) | cluster.ids(after=begin))
+
+    assert follower.lists_begun == [str(begin)] * 2
+    check(follower.records, cluster, listed=cluster.shown(at=begin))
 
 
 def test_a_checkpoint_ahead_of_the_server_is_listed_anew(
@@ -350,7 +462,7 @@ def test_a_refusal_in_the_middle_of_a_first_list_does_not_begin_it_again(
         follower.wait_for_position(cluster.revision)
 
     assert sorted(follower.ids) == sorted(cluster.ids())
-    assert sum(request.kind == "list" for request in server.requests) == 5
+    assert sum(request.kind == "list" for request in server.requests) == 5 + 2
 
 
 @pytest.mark.parametrize("after_bytes", [0, 1, 5, 300, 1023, 5000, 9000])

@@ -21,7 +21,7 @@ from tests.integration.process import Process, run
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
-_PATCHES = {"eventrouter.pipeline.DRAIN_SECONDS": 0.3, "eventrouter.pipeline.SEAL_SECONDS": 0.1}
+_PATCHES = {"eventrouter.pipeline.DRAIN_SECONDS": 0.3, "eventrouter.pipeline.DELIVERY_SECONDS": 0.1}
 
 
 def _refused(setting: str, *options: str) -> str:

@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 
 _PATCHES = {
     "eventrouter.pipeline.DRAIN_SECONDS": 1.5,
-    "eventrouter.pipeline.SEAL_SECONDS": 1.0,
+    "eventrouter.pipeline.DELIVERY_SECONDS": 1.0,
     "eventrouter.checkpoint.keeper.ROUND_SECONDS": 0.1,
 }
 
@@ -157,6 +157,7 @@ def test_a_stop_under_traffic_and_a_start_repeat_nothing(
             for _ in range(2):
                 seen = len(receiver.records)
                 receiver.wait_for_records(seen + 100)
+                server.wait_for_watches(1)  # a list that is not complete begins again
                 process.signal(signal.SIGTERM)
                 assert process.wait() == 0
                 process.start()

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from eventrouter.kube.schema import Event, odd_event
+from eventrouter.kube.schema import Event, untyped_event
 
 UID = "0d1fa6a5-9fc6-4f2c-9d7c-3b6c6ad0f3a1"
 
@@ -66,8 +66,8 @@ def event_to_write(
 
 
 def read(event: dict[str, Any]) -> Event:
-    """The event as a parser hands it on: an Event if it is one by its types, else an odd one."""
+    """The event as the parser hands it on: an Event if it fits the types, else an UntypedEvent."""
     try:
         return msgspec.json.decode(json.dumps(event).encode(), type=Event)
     except (ValueError, RecursionError):
-        return odd_event(event)
+        return untyped_event(event)

@@ -76,7 +76,7 @@ class Terminal:
     def press_ctrl_c(self) -> None:
         os.write(self._ours, _CTRL_C)
 
-    def wait_for(self, pattern: str, *, timeout: float = 60.0) -> None:
+    def wait_for(self, pattern: str, *, timeout: float = 120.0) -> None:
         """Wait until the output matches a regular expression somewhere."""
         with self._changed:
             self._changed.wait_for(
@@ -85,7 +85,7 @@ class Terminal:
         if not re.search(pattern, self.output):
             raise AssertionError(f"{pattern!r} is not in the output:\n{self.output}")
 
-    def wait(self, *, timeout: float = 60.0) -> int:
+    def wait(self, *, timeout: float = 120.0) -> int:
         """Wait until the command has ended. Its exit code."""
         code = self._process.wait(timeout)
         self._reader.join(timeout)
@@ -131,9 +131,9 @@ class Terminal:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without what would override the terminal's own size and colours."""
-    overriding = ("COLUMNS", "LINES", "NO_COLOR")
-    return {name: value for name, value in os.environ.items() if name not in overriding}
+    """Ours, without what overrides a terminal's size and colours, or is for our own `make`."""
+    foreign = ("COLUMNS", "LINES", "NO_COLOR", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
+    return {name: value for name, value in os.environ.items() if name not in foreign}
 
 
 def _keep_output_at_ctrl_c(terminal: int) -> None:

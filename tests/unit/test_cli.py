@@ -17,7 +17,7 @@ import pytest
 
 from eventrouter import __version__, cli
 from eventrouter.cli import OPTIONS
-from eventrouter.config import Config, Lease, Listen
+from eventrouter.config import Config, LeaseRef, Listen
 from eventrouter.errors import ConfigError
 from eventrouter.process import EXIT_BAD_SETTING, stop_on_signal
 
@@ -39,7 +39,13 @@ SETTINGS: list[tuple[str, str, Any, str, str | None]] = [
     ("--field-selector", "type=Warning", "type=Warning", "type=Normal", None),
     ("--forward", "tcp://fluent:24224", "tcp://fluent:24224", "unix:///run/fluent", "24224"),
     ("--tag-prefix", "k8s", "k8s", "other", "k8s."),
-    ("--checkpoint", "lease:logging/eventrouter", Lease("logging", "eventrouter"), "none", "etcd"),
+    (
+        "--checkpoint",
+        "lease:logging/eventrouter",
+        LeaseRef("logging", "eventrouter"),
+        "none",
+        "etcd",
+    ),
     ("--buffer-path", "/buffers", Path("/buffers"), "/other", None),
     ("--cluster-name", "prod", "prod", "test", None),
     ("--old-event-cache", "2MiB", 2 * 2**20, "0", "lots"),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventrouter import config
-from eventrouter.config import Lease, Listen
+from eventrouter.config import LeaseRef, Listen
 from eventrouter.errors import ConfigError
 from tests.support.values import texts
 
@@ -102,8 +102,8 @@ def test_anything_else_is_no_listening_address(text: str) -> None:
         ("file:/var/lib/checkpoint", Path("/var/lib/checkpoint")),
         ("file:checkpoint", Path("checkpoint")),
         ("file:a:b", Path("a:b")),
-        ("lease:logging/eventrouter", Lease("logging", "eventrouter")),
-        ("lease:a/b.c-1", Lease("a", "b.c-1")),
+        ("lease:logging/eventrouter", LeaseRef("logging", "eventrouter")),
+        ("lease:a/b.c-1", LeaseRef("a", "b.c-1")),
     ],
 )
 def test_a_checkpoint_is_a_lease_a_file_or_none(text: str, expected: object) -> None:
@@ -215,7 +215,7 @@ def test_in_a_pod_the_checkpoint_is_a_lease_beside_it(
     monkeypatch.setattr(config, "SERVICE_ACCOUNT", tmp_path)
 
     assert config.in_cluster(IN_A_POD)
-    assert config.default_checkpoint(IN_A_POD) == Lease("logging", "eventrouter")
+    assert config.default_checkpoint(IN_A_POD) == LeaseRef("logging", "eventrouter")
 
 
 def test_outside_a_pod_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

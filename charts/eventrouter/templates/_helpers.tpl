@@ -102,6 +102,17 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
+{{/*
+Whether the sidecar is of a version, or newer: "true", "false", or "" if its tag is no version. Takes
+`root` and `than`.
+*/}}
+{{- define "eventrouter.fluentBit.isNewer" -}}
+{{- $tag := .root.Values.fluentBit.image.tag | trimPrefix "v" -}}
+{{- if regexMatch "^[0-9]+\\.[0-9]+\\.[0-9]+" $tag -}}
+{{- semverCompare (printf ">=%s-0" .than) $tag -}}
+{{- end -}}
+{{- end }}
+
 {{/* Bytes of a quantity such as 1Gi. */}}
 {{- define "eventrouter.bytes" -}}
 {{- $units := dict
@@ -170,15 +181,6 @@ imagePullSecrets:
   value: "::"
 - name: LOG_LEVEL
   value: {{ .Values.fluentBit.logLevel }}
-{{- /* A chunk takes a file descriptor, and one more for each output that fails; stdout never does. */}}
-{{- $canFail := 0 }}
-{{- range include "eventrouter.outputs" . | fromYaml }}
-{{- if ne .type "stdout" }}{{ $canFail = add1 $canFail | int }}{{ end }}
-{{- end }}
-{{- if gt $canFail 1 }}
-- name: MAX_CHUNKS_UP
-  value: {{ div 900 (add1 $canFail) | quote }}
-{{- end }}
 {{- with include "eventrouter.outputs.env" . | fromYamlArray }}
 {{ toYaml . }}
 {{- end }}

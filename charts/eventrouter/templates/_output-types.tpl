@@ -3,16 +3,15 @@ The properties of each type of output, on top of what all have: name, match, log
 Each takes `root` and `output`.
 */}}
 
-{{/* The file that the repository's own config uses too, with this output's values. */}}
+{{/*
+The file that the repository's own config uses too, with this output's address and index. From Fluent Bit
+5.1.3 on, what the server refuses for good is dropped and counted, and not tried for ever.
+*/}}
 {{- define "eventrouter.output.type.elasticsearch" -}}
 {{- $file := .root.Files.Get "files/fluent/outputs/elasticsearch.yaml" | fromYaml -}}
-{{- $properties := first $file.pipeline.outputs -}}
-{{- /* What is of this output, and not of Elasticsearch. */}}
-{{- range $name := keys $properties -}}
-{{- if or (has $name (list "name" "alias" "match")) (contains "${ES_" (get $properties $name | toString)) -}}
-{{- $properties = omit $properties $name -}}
-{{- end -}}
-{{- end -}}
+{{- $properties := omit (first $file.pipeline.outputs)
+      "name" "alias" "match" "host" "port" "path" "http_user" "http_passwd"
+      "tls" "tls.verify" "tls.verify_hostname" "tls.ca_file" -}}
 {{- with .output -}}
 {{- $_ := set $properties "logstash_prefix" .indexPrefix -}}
 {{- if .cloudId -}}
@@ -28,7 +27,10 @@ Each takes `root` and `output`.
 {{- $_ := set $properties "name" "es" -}}
 {{- end -}}
 {{- end -}}
-{{- toYaml (omit $properties "tls.verify_hostname") -}}
+{{- if eq "true" (include "eventrouter.fluentBit.isNewer" (dict "root" .root "than" "5.1.3")) -}}
+{{- $_ := set $properties "drop_unrecoverable_records" true -}}
+{{- end -}}
+{{- toYaml $properties -}}
 {{- end }}
 
 {{- define "eventrouter.output.type.opensearch" -}}
@@ -52,7 +54,6 @@ uri: {{ .output.uri | quote }}
 format: {{ .output.format }}
 json_date_key: false
 {{- end }}
-net.io_timeout: 60s
 {{ include "eventrouter.output.headers" . }}
 {{- end }}
 
@@ -116,8 +117,9 @@ endpoint: {{ . | quote }}
 {{- end }}
 # Beside Fluent Bit's own buffer, on the same volume; its default is below /tmp.
 store_dir: /buffers/s3/{{ .output.name }}
-{{- if not .output.required }}
-store_dir_limit_size: {{ include "eventrouter.output.limit" . }}
+{{- if .output.isOptional }}
+{{- $tenth := div (include "eventrouter.bytes" .root.Values.buffer.size | int64) 10 }}
+store_dir_limit_size: {{ .output.limit | default $tenth }}
 {{- end }}
 # This output takes `no_limits` for 5 tries, after which it never sends that file again.
 retry_limit: 1000000
@@ -141,7 +143,6 @@ tenant_id: {{ . | quote }}
 {{- end }}
 labels: {{ join ", " $labels | quote }}
 line_format: json
-net.io_timeout: 60s
 {{- end }}
 
 {{- define "eventrouter.output.type.forward" -}}
@@ -149,7 +150,6 @@ host: {{ .output.host | quote }}
 port: {{ .output.port }}
 require_ack_response: true
 compress: gzip
-net.io_timeout: 60s
 {{- end }}
 
 {{/* The event's message is the body; all the rest is in the attributes. */}}
@@ -159,7 +159,6 @@ port: {{ .output.port }}
 logs_uri: {{ .output.uri | quote }}
 logs_body_key: $event['message']
 logs_body_key_attributes: true
-net.io_timeout: 60s
 {{ include "eventrouter.output.headers" . }}
 {{- end }}
 
@@ -172,7 +171,6 @@ host: {{ .output.host | quote }}
 port: {{ .output.port }}
 {{ include "eventrouter.output.body" (dict
     "root" .root "template" (dict "text" (.output.text | default $text) | toJson) "hasMarkup" true) }}
-net.io_timeout: 60s
 {{- end }}
 
 {{- define "eventrouter.output.type.custom" -}}

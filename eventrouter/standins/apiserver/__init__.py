@@ -1,1 +1,1 @@
-"""A stand-in for kube-apiserver, as far as a reader of core/v1 Events can tell."""
+"""A stand-in for kube-apiserver that serves core/v1 Events to readers."""

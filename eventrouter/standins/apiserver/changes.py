@@ -1,4 +1,4 @@
-"""The writes to a store, and following them."""
+"""The changes of a store, and watches that follow them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Literal, NamedTuple
 
-Kind = Literal["ADDED", "MODIFIED", "DELETED"]
+ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 
 class Change(NamedTuple):
-    """One write. `key` is `namespace/name`; `item` is the object's JSON as lists show it, of a
-    deletion the last state with the deletion's version; `previous` is the item before the write.
+    """One write of one event.
+
+    `key` is `namespace/name`. `item` is the object's JSON as a list shows it; for a deletion, the
+    last state with the deletion's resourceVersion. `previous` is the item before the write.
     """
 
     revision: int
-    kind: Kind
+    type: ChangeType
     key: str
     item: bytes
     previous: bytes | None
 
     @property
     def line(self) -> bytes:
-        """The write as a line of a watch: there, objects carry kind and apiVersion."""
+        """The change as a line of a watch, where objects have kind and apiVersion."""
         return b'{"type":"%b","object":{"kind":"Event","apiVersion":"v1",%b}\n' % (
-            self.kind.encode(),
+            self.type.encode(),
             self.item[1:],
         )
 
@@ -32,8 +34,8 @@ class Change(NamedTuple):
 class Watch:
     """The changes after a revision, as they come.
 
-    Holds what was not yet taken, as etcd's client does inside the API server: neither a slow
-    reader nor a compaction loses any. `take` is for one thread.
+    Keeps what was not yet taken, as etcd's client in the API server does: a slow reader loses
+    nothing, and a compaction takes nothing away. `take` is for one thread.
     """
 
     def __init__(
@@ -45,16 +47,16 @@ class Watch:
         self._leave = leave
 
     def offer(self, change: Change) -> None:
-        """For the store: this was written. Out of scope, or not after the revision: ignored."""
+        """Queue a change, unless it is of another namespace or not after the revision."""
         if change.revision > self._after and change.key.startswith(self._prefix):
             self._queue.put(change)
 
     def inject(self, data: bytes) -> None:
-        """Let `take` give these bytes too, behind the changes so far. Empty ones just wake it."""
+        """Queue raw bytes behind the changes so far. Empty bytes only wake `take`."""
         self._queue.put(data)
 
     def take(self, *, timeout: float) -> list[Change | bytes]:
-        """Everything ready, after waiting until something is. Empty: nothing came in time."""
+        """Wait until something is queued, then take all of it. Empty if nothing came in time."""
         try:
             taken = [self._queue.get(timeout=timeout)]
         except Empty:
@@ -62,5 +64,5 @@ class Watch:
         return taken + [self._queue.get_nowait() for _ in range(self._queue.qsize())]
 
     def close(self) -> None:
-        """Follow no more."""
+        """Stop following the store."""
         self._leave(self)

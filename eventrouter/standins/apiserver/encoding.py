@@ -1,4 +1,4 @@
-"""JSON to bytes and back: fast where orjson can, complete where it refuses."""
+"""JSON to bytes and back: by orjson if it can, otherwise by the standard library."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import orjson
 
 
 def encode(value: object) -> bytes:
-    """The JSON of `value`, as few bytes as possible. Lone surrogates come out as `\\ud800`."""
+    """The JSON of `value` without spaces. A lone surrogate is written as an escape, `\\ud800`."""
     try:
-        # A copy: orjson's own result keeps the whole buffer it was written to, some 8 kB for 1 kB.
+        # A copy, since orjson's own result keeps the buffer that it wrote to: 8 kB for 1 kB.
         return bytes(memoryview(orjson.dumps(value)))
-    except TypeError:  # orjson holds to UTF-8 and to 64-bit integers; the API server takes more
+    except TypeError:  # lone surrogates and integers over 64 bits, which the API server takes
         return json.dumps(value, separators=(",", ":")).encode()
 
 
 def decode(data: bytes) -> Any:
-    """The value of some JSON, also of JSON that orjson finds wrong."""
+    """The value of JSON, including JSON that only the standard library takes."""
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""What can go wrong with an API server, at a test's word."""
+"""Faults of an API server, for a test to cause."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Answer(NamedTuple):
 
 
 class Faults:
-    """Each method brings one fault about. Planned ones wait for their request, in order."""
+    """Each method causes one fault. Planned faults wait for their requests, in order."""
 
     def __init__(self, server: StandIn, *, open_streams: Callable[[], list[Stream]]) -> None:
         self._server = server
@@ -44,37 +44,40 @@ class Faults:
         headers: Mapping[str, str] | None = None,
         message: str | None = None,
     ) -> None:
-        """Refuse the next requests of a kind (default: of any) with this status."""
+        """Refuse the next requests of a type (default: of any) with this status."""
         text = message or _MESSAGES.get(status, "planned")
         refusal = Refusal(status, text, headers=dict(headers or {}))
         self._answers += [_Answer(to, refusal)] * times
 
     def expire_watches(self, form: Expiry, *, times: int = 1) -> None:
-        """Find the next watches too old, in one of the forms in which servers say so: HTTP status
-        410, an ERROR line after HTTP 200, or an empty stream that ends at once."""
+        """Tell the next watches that their revision is too old, in a form that servers use.
+
+        `status` is HTTP status 410, `line` is an ERROR line after HTTP 200, and `empty` is an empty
+        stream that ends at once.
+        """
         self._expiries += [form] * times
 
     def close_watches(self) -> None:
-        """End the open watches in the orderly way, before their time."""
+        """End the open watches before their time, each with its last chunk."""
         for stream in self._open_streams():
             stream.end()
 
     def cut_watches(self, *, after_bytes: int = 0) -> None:
-        """Reset the open watches after so many bytes more, wherever in a line that is."""
+        """Reset the open watches after so many more bytes, even within a line."""
         for stream in self._open_streams():
             stream.cut(after_bytes=after_bytes)
 
     def inject(self, data: bytes) -> None:
-        """Put raw bytes into the open watches, behind what was written so far."""
+        """Send raw bytes to the open watches, after everything written so far."""
         for stream in self._open_streams():
             stream.inject(data)
 
     def inject_error(self, code: int, *, message: str | None = None) -> None:
-        """Put an ERROR line into the open watches."""
+        """Send an ERROR line to the open watches."""
         self.inject(Refusal(code, message or _MESSAGES.get(code, "planned")).line)
 
     def inject_bookmark(self, revision: int) -> None:
-        """Put a BOOKMARK into the open watches, as where an admin turned the watch cache on."""
+        """Send a BOOKMARK to the open watches, like a server whose watch cache is turned on."""
         bookmark = {
             "kind": "Event",
             "apiVersion": "v1",
@@ -84,29 +87,30 @@ class Faults:
         self.inject(encode({"type": "BOOKMARK", "object": bookmark}) + b"\n")
 
     def go_silent(self) -> None:
-        """Send nothing more, on old connections or new, and keep them all open."""
+        """Send nothing more on any connection, old or new, and keep them open."""
         self._server.shut_gate()
 
     def wake(self) -> None:
-        """Send again, beginning with what is due."""
+        """End `go_silent`: send what is due, and so on."""
         self._server.open_gate()
 
     def refuse(self) -> None:
-        """Be gone, as a killed server: connections are reset, new ones refused."""
+        """Act like a killed server: reset open connections and refuse new ones."""
         self._server.refuse()
 
     def listen(self) -> None:
-        """Be back at the same port."""
+        """End `refuse`: listen at the same port again."""
         self._server.listen()
 
     # For the server.
 
     def strike(self, request: Request) -> None:
-        """Raise the refusal that is planned for this request, if any."""
+        """Raise the refusal that is planned for this request, if there is one."""
         for answer in self._answers:
             if answer.to in (None, request.kind):
                 self._answers.remove(answer)
                 raise answer.refusal
 
     def next_expiry(self) -> Expiry | None:
+        """The form of the next planned expiry, which is then used up."""
         return self._expiries.pop(0) if self._expiries else None

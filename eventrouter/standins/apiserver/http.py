@@ -1,4 +1,4 @@
-"""As much of HTTP/1.1 as a server of small requests needs."""
+"""The parts of HTTP/1.1 that a server of small requests needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 Kind = Literal["list", "probe", "watch", "other"]
 
-# k8s.io/apiserver, pkg/endpoints/handlers/responsewriters/writers.go: smaller answers stay plain.
+# k8s.io/apiserver, pkg/endpoints/handlers/responsewriters/writers.go: smaller answers are not
+# compressed.
 _GZIP_ABOVE_BYTES = 128 * 1024
 
 LAST_CHUNK = b"0\r\n\r\n"
@@ -21,7 +22,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, as it came. Names of headers are in lower case. `time` is monotonic."""
+    """One request. Names of headers are in lower case. `time` is monotonic, in seconds."""
 
     method: str
     path: str
@@ -32,13 +33,13 @@ class Request:
 
     @property
     def namespace(self) -> str | None:
-        """The namespace that its path names."""
+        """The namespace in the path, if there is one."""
         parts = self.path.split("/")
         return parts[4] if parts[:4] == ["", "api", "v1", "namespaces"] and len(parts) > 5 else None
 
     @property
     def is_watch(self) -> bool:
-        # runtime.Convert_Slice_string_To_bool: present, and neither "false" nor "0".
+        # runtime.Convert_Slice_string_To_bool: any value but "false" and "0" is true.
         return self.query.get("watch", "0").lower() not in ("false", "0")
 
     @property
@@ -53,7 +54,7 @@ class Request:
 
 
 def read_request(reader: BinaryIO) -> Request | None:
-    """The next request; None when the client has closed the connection or speaks something else."""
+    """The next request, None if the client has closed the connection or speaks another protocol."""
     words = reader.readline().decode("latin-1").split()
     if len(words) != 3:
         return None
@@ -70,7 +71,7 @@ def read_request(reader: BinaryIO) -> Request | None:
 def response(
     code: int, body: bytes, *, request: Request, headers: Mapping[str, str] | None = None
 ) -> bytes:
-    """A whole answer in JSON."""
+    """A whole response with a JSON body."""
     extra = dict(headers or {})
     if "gzip" in request.headers.get("accept-encoding", "") and len(body) > _GZIP_ABOVE_BYTES:
         body = gzip.compress(body, compresslevel=1)
@@ -91,5 +92,5 @@ def head(code: int, *, headers: Mapping[str, str]) -> bytes:
 
 
 def chunk(data: bytes) -> bytes:
-    """A piece of a chunked body."""
+    """One chunk of a chunked body."""
     return b"%x\r\n%b\r\n" % (len(data), data)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from eventrouter.standins.apiserver.encoding import decode, encode
 from eventrouter.standins.apiserver.http import Request
+from eventrouter.standins.apiserver.pages import Page
 from eventrouter.standins.apiserver.selector import FieldSelector
 from eventrouter.standins.apiserver.status import EXPIRED_LIST, EXPIRED_TOKEN, Refusal
 from eventrouter.standins.apiserver.store import Compacted, EventStore, NotReached
@@ -18,7 +20,7 @@ _MATCHES = ("Exact", "NotOlderThan")
 class Token(NamedTuple):
     """A continue token, in the API server's own form (k8s.io/apiserver, pkg/storage/continue.go).
 
-    Revision -1 goes on at the newest revision, whatever the earlier pages showed.
+    With revision -1 the list continues at the newest revision, not at that of the earlier pages.
     """
 
     revision: int
@@ -39,45 +41,68 @@ class Token(NamedTuple):
             ) from error
 
 
+class ListOptions(NamedTuple):
+    """What a query asks for.
+
+    `exact` is the revision to list, None for the newest; the newest must have reached `at_least`.
+    """
+
+    exact: int | None
+    at_least: int
+    token: Token | None
+    limit: int | None
+    selector: FieldSelector
+
+    @classmethod
+    def parse(cls, query: Mapping[str, str]) -> ListOptions:
+        """Raises Refusal for a query that the API server refuses."""
+        token = Token.decode(query["continue"]) if query.get("continue") else None
+        _check(query)
+        asked = parse_revision(query.get("resourceVersion", ""))
+        limit = _limit(query)
+        # A limit without a match is exact as well: storage.ValidateListOptions, the legacy case.
+        match = query.get("resourceVersionMatch", "Exact" if limit else "")
+        exact = asked if match == "Exact" else 0
+        if token is not None:
+            exact, asked = token.revision, 0
+        selector = FieldSelector(query.get("fieldSelector", ""))
+        return cls(exact if exact > 0 else None, asked, token, limit or None, selector)
+
+
 def list_events(store: EventStore, request: Request) -> bytes:
     """The body of the answer. Raises Refusal."""
-    query = request.query
-    token = Token.decode(query["continue"]) if query.get("continue") else None
-    _check(query)
-    asked = parse_revision(query.get("resourceVersion", ""))
-    if token is not None:
-        revision = token.revision if token.revision > 0 else None
-    elif asked and _is_exact(query):
-        revision = asked
-    else:
-        revision = None  # there is no watch cache of events: every other list shows the newest
-        if asked > store.revision:
-            raise Refusal.too_large(asked, current=store.revision)
-    selector = FieldSelector(query.get("fieldSelector", ""))
-    try:
-        page = store.page(
-            revision=revision,
-            namespace=request.namespace,
-            after=token.after if token else "",
-            limit=_limit(query) or None,
-            matches=selector.matches if selector.requirements else None,
-        )
-    except NotReached:
-        raise Refusal.too_large(revision or 0, current=store.revision) from None
-    except Compacted:
-        if token is None:
-            raise Refusal.expired(EXPIRED_LIST) from None
-        later = Token(-1, token.after).encode()
-        raise Refusal.expired(EXPIRED_TOKEN, continue_token=later) from None
+    options = ListOptions.parse(request.query)
+    page = _page(store, options, namespace=request.namespace)
     metadata: dict[str, object] = {"resourceVersion": str(page.revision)}
     if page.last is not None:
         metadata["continue"] = Token(page.revision, page.last).encode()
-        if not selector.requirements:
+        if not options.selector.requirements:
             metadata["remainingItemCount"] = page.remaining
     return b'{"kind":"EventList","apiVersion":"v1","metadata":%b,"items":[%b]}\n' % (
         encode(metadata),
         b",".join(page.items),
     )
+
+
+def _page(store: EventStore, options: ListOptions, *, namespace: str | None) -> Page:
+    token, selector = options.token, options.selector
+    if options.at_least > store.revision:
+        raise Refusal.too_large(options.at_least, current=store.revision)
+    try:
+        return store.page(
+            revision=options.exact,
+            namespace=namespace,
+            after=token.after if token else "",
+            limit=options.limit,
+            matches=selector.matches if selector.requirements else None,
+        )
+    except NotReached:
+        raise Refusal.too_large(options.exact or 0, current=store.revision) from None
+    except Compacted:
+        if token is None:
+            raise Refusal.expired(EXPIRED_LIST) from None
+        later = Token(-1, token.after).encode()
+        raise Refusal.expired(EXPIRED_TOKEN, continue_token=later) from None
 
 
 def parse_revision(text: str) -> int:
@@ -87,19 +112,14 @@ def parse_revision(text: str) -> int:
     return int(text or 0)
 
 
-def _is_exact(query: dict[str, str]) -> bool:
-    # A limit without a match is exact as well: the legacy case of storage.ValidateListOptions.
-    return query.get("resourceVersionMatch", "Exact" if _limit(query) else "") == "Exact"
-
-
-def _limit(query: dict[str, str]) -> int:
+def _limit(query: Mapping[str, str]) -> int:
     text = query.get("limit", "")
     if text and not text.isdecimal():
         raise Refusal.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
     return int(text or 0)
 
 
-def _check(query: dict[str, str]) -> None:
+def _check(query: Mapping[str, str]) -> None:
     """The rules of apimachinery, pkg/apis/meta/internalversion/validation."""
     match, version = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
     option = "resourceVersionMatch"

@@ -1,4 +1,4 @@
-"""What the API server does to an Event object on its way into the store."""
+"""Complete and change Event objects as the API server does before it stores them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 
 Event = dict[str, Any]
 
-# The order and the always-present fields of core/v1 Event (k8s.io/api/core/v1/types.go: those
-# without omitempty are written even when empty).
+# The fields of core/v1 Event, in the order of k8s.io/api/core/v1/types.go.
 _METADATA = (
     *("name", "generateName", "namespace", "uid", "resourceVersion", "generation"),
     *("creationTimestamp", "deletionTimestamp", "labels", "annotations", "managedFields"),
@@ -20,7 +19,7 @@ _FIELDS = (
     *("type", "eventTime", "series", "action", "related"),
     *("reportingComponent", "reportingInstance"),
 )
-# What core/v1 writes even when it is empty.
+# The fields without omitempty: the API server writes them even if they are empty.
 ALWAYS: Event = {
     "involvedObject": {},
     "source": {},
@@ -31,10 +30,11 @@ ALWAYS: Event = {
     "reportingInstance": "",
 }
 
-# The field manager is the program's name out of its User-Agent; most sources are loops of one.
+# A field manager is the program's name in its User-Agent. Most event sources are loops of one
+# program.
 _MANAGERS = {"kubelet": "kubelet", "default-scheduler": "kube-scheduler"}
 _OTHER_MANAGER = "kube-controller-manager"
-# What events.k8s.io/v1 calls the fields of core/v1, for writers of that group.
+# The names of the fields in events.k8s.io/v1, for events that were written through that group.
 _NEW_NAMES = {
     "involvedObject": "regarding",
     "message": "note",
@@ -48,17 +48,17 @@ _RESOURCE_VERSION = re.compile(rb'"resourceVersion":"[^"]*"')
 
 
 def seconds(time: datetime) -> str:
-    """A metav1.Time: whole seconds."""
+    """The text of a metav1.Time, in whole seconds."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def microseconds(time: datetime) -> str:
-    """A metav1.MicroTime: always six digits."""
+    """The text of a metav1.MicroTime, always with six digits of a second."""
     return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def complete(event: Mapping[str, Any], *, at: datetime, uid: str) -> Event:
-    """A new event as it is stored, but for its version: defaults filled in, unknown fields gone."""
+    """A new event with defaults filled in and unknown fields removed. It has no version yet."""
     filled = {**ALWAYS, **event}
     stored = {field: filled[field] for field in _FIELDS if field in filled}
     metadata = {
@@ -73,15 +73,15 @@ def complete(event: Mapping[str, Any], *, at: datetime, uid: str) -> Event:
 
 
 def touch(event: Event, *, at: datetime) -> None:
-    """Note in managedFields when the event was written again."""
+    """Write the time of another write into managedFields."""
     metadata = event.setdefault("metadata", {})
     metadata["managedFields"] = managed_fields(event, seconds(at))
 
 
 def managed_fields(event: Event, time: str) -> list[Event]:
-    """Who wrote which fields: a quarter of every stored event, and nobody's joy.
+    """Who wrote which fields: about a quarter of the bytes of a stored event.
 
-    A series comes with a key ".", which Elasticsearch refuses (kubernetes#140957).
+    A series has a key ".", which Elasticsearch refuses (kubernetes#140957).
     """
     new_group = event.get("eventTime") is not None
     component = event.get("reportingComponent") or (event.get("source") or {}).get("component")
@@ -106,11 +106,11 @@ def _owned(name: str, value: Any) -> Event:
         return {".": {}} | {f"f:{inner}": {} for inner in value}
     if name == "source":
         return {f"f:{inner}": {} for inner in value}
-    return {}  # a leaf, or an ObjectReference, which is one (+structType=atomic)
+    return {}  # a leaf; an ObjectReference is one too (+structType=atomic)
 
 
 def merge(target: Event, patch: Mapping[str, Any]) -> None:
-    """Apply a merge patch (RFC 7386); for Events a strategic merge patch does the same."""
+    """Apply a merge patch (RFC 7386). For Events, a strategic merge patch does the same."""
     for key, value in patch.items():
         if value is None and key not in ALWAYS:
             target.pop(key, None)
@@ -121,5 +121,5 @@ def merge(target: Event, patch: Mapping[str, Any]) -> None:
 
 
 def with_version(item: bytes, revision: int) -> bytes:
-    """The object with another version. In stored objects metadata comes first, and so does its."""
+    """The object with another resourceVersion. Metadata comes first, so the first one is it."""
     return _RESOURCE_VERSION.sub(b'"resourceVersion":"%d"' % revision, item, count=1)

@@ -1,4 +1,4 @@
-"""Field selectors, as far as Events know them."""
+"""Field selectors of Events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from eventrouter.standins.apiserver.encoding import decode
 from eventrouter.standins.apiserver.status import Refusal
 
-# The labels that core/v1 Event can be selected by (pkg/apis/core/v1/conversion.go,
+# The labels that a selector of core/v1 Events may name (pkg/apis/core/v1/conversion.go,
 # AddFieldLabelConversionsForEvent).
 _LABELS = {
     "involvedObject.kind",
@@ -36,13 +36,14 @@ class Requirement(NamedTuple):
 
 
 class FieldSelector:
-    """`label=value`, `==`, `!=`, joined by commas, all of which must hold. Empty: everything."""
+    """Terms like `label=value`, `==` and `!=`, joined by commas. An event must match all."""
 
     def __init__(self, text: str) -> None:
-        """Raises Refusal, with the API server's words, for what it would not take."""
+        """Raises Refusal for a selector that the API server refuses, with its message."""
         self.requirements = [_requirement(term) for term in _SEPARATOR.split(text) if term]
 
     def matches(self, item: bytes) -> bool:
+        """Whether the event in this JSON is selected."""
         event: dict[str, Any] = decode(item)
         return all(
             (_value(event, requirement.label) == requirement.value) is requirement.equal
@@ -63,7 +64,7 @@ def _requirement(term: str) -> Requirement:
 
 def _value(event: dict[str, Any], label: str) -> str:
     if label == "source":
-        # The old field, else the new one (pkg/registry/core/event/strategy.go).
+        # The old field, or the new one if that is empty (pkg/registry/core/event/strategy.go).
         component = (event.get("source") or {}).get("component")
         return str(component or event.get("reportingComponent") or "")
     value: Any = event

@@ -1,7 +1,7 @@
-"""A pretended kube-apiserver, as far as a reader of core/v1 Events can tell.
+"""A stand-in for kube-apiserver that serves core/v1 Events to readers.
 
-What it says and how is that of kube-apiserver 1.36: events have no watch cache, so lists and
-watches read the store itself, and nobody gets a BOOKMARK.
+It answers like kube-apiserver 1.36. Events have no watch cache there, so lists and watches read the
+store itself, and no watch gets a BOOKMARK.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from eventrouter.standins.standin import StandIn
 
 _EVENTS = re.compile(r"/api/v1/(namespaces/[^/]+/)?events")
 _VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.3", "platform": "linux/amd64"}
-_WATCH_SECONDS = 1800.0  # where the client names no timeout: 30 to 60 minutes on a real server
+_WATCH_SECONDS = 1800.0  # if the client gives no timeout; a real server takes 30 to 60 minutes
 
 _KUBECONFIG = """\
 apiVersion: v1
@@ -52,9 +52,9 @@ current-context: demo
 class ApiServer(StandIn):
     """Serves the events of a store on a loopback port, over plain HTTP.
 
-    `requests` is everything asked so far, in order. `tokens`, when set, are the only bearer tokens
-    accepted; `denied` are the verbs ("list", "watch") that `user` has no right to. `faults` brings
-    about what else can go wrong.
+    `requests` holds every request so far, in order. If you set `tokens`, only these bearer tokens
+    are accepted. `denied` holds the verbs ("list", "watch") that `user` has no right to. `faults`
+    causes everything else that can go wrong.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class ApiServer(StandIn):
     def wait_for_requests(
         self, count: int, *, kind: Kind | None = None, timeout: float = 30.0
     ) -> list[Request]:
-        """Wait until so many requests (of a kind) have come in all, and give them."""
+        """Wait until there have been so many requests (of a type) in all, and return them."""
 
         def enough() -> list[Request] | None:
             found = [request for request in self.requests if kind in (None, request.kind)]
@@ -94,10 +94,11 @@ class ApiServer(StandIn):
         self.wait_for(lambda: len(self._streams) == count, timeout=timeout)
 
     def write_kubeconfig(self, path: Path, *, token: str = "demo") -> None:
+        """Write a kubeconfig that leads to this server."""
         path.write_text(_KUBECONFIG.format(url=self.url, token=token), encoding="utf-8")
 
     def answer_other(self, request: Request) -> bytes:
-        """What a server that has more than events answers, in JSON. Raises Refusal."""
+        """The JSON that answers a request for anything but events; override it. Raises Refusal."""
         raise Refusal.not_found()
 
     def serve(self, connection: socket.socket) -> None:
@@ -140,11 +141,11 @@ class ApiServer(StandIn):
 
     def _watch(self, connection: socket.socket, request: Request) -> None:
         query = request.query
-        for option in ("resourceVersionMatch", "sendInitialEvents"):  # the WatchList gate is off
+        for option in ("resourceVersionMatch", "sendInitialEvents"):  # of WatchList, which is off
             if option in query:
                 raise Refusal.invalid_option(option, f"{option} is forbidden for watch")
         selector = FieldSelector(query.get("fieldSelector", ""))
-        # None and 0 are the same: first everything there is, with no mark of where that ends.
+        # No version and 0 mean the same: begin with all events, with no mark at their end.
         after = parse_revision(query.get("resourceVersion", "")) or None
         seconds = float(query.get("timeoutSeconds") or _WATCH_SECONDS)
         expiry = self.faults.next_expiry()
@@ -160,7 +161,7 @@ class ApiServer(StandIn):
                 raise Compacted
             watch = self.store.watch(after, namespace=request.namespace)
         except Compacted:
-            # The status was sent before etcd was asked: too old is HTTP 200, then an ERROR line.
+            # The server asks etcd only after HTTP 200, so an ERROR line says that it is too old.
             connection.sendall(chunk(expired.line) + LAST_CHUNK)
             return
         stream = Stream(

@@ -1,4 +1,4 @@
-"""How the API server says no: Status objects, in its own words."""
+"""The API server's refusals: Status objects with its own messages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EXPIRED_TOKEN = (
 
 
 class Refusal(Exception):
-    """A request that is answered by a Status: an HTTP response, or an ERROR line of a watch."""
+    """Refuses a request by a Status: in an HTTP response, or in an ERROR line of a watch."""
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class Refusal(Exception):
 
     @property
     def line(self) -> bytes:
+        """The Status as an ERROR line of a watch."""
         return encode({"type": "ERROR", "object": self.body}) + b"\n"
 
     @classmethod

@@ -1,4 +1,4 @@
-"""A versioned store of Event objects: what etcd is to a real API server."""
+"""A versioned store of Event objects, as etcd is for a real API server."""
 
 from __future__ import annotations
 
@@ -7,48 +7,39 @@ import uuid
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from eventrouter.standins.apiserver import objects
 from eventrouter.standins.apiserver.changes import Change, Watch
 from eventrouter.standins.apiserver.encoding import decode, encode
+from eventrouter.standins.apiserver.pages import Matches, Page, cut_page
 
 Event = dict[str, Any]
 
-# In raw JSON given to `put_raw`, this text becomes the version of the write.
+# `put_raw` replaces this text by the resourceVersion of the write.
 VERSION_MARK = b"@resourceVersion@"
 
-# Pages of a list are cut from a snapshot; a few are kept, since lists and probes may overlap.
+# So many snapshots are kept to cut pages from: lists and probes may overlap.
 _SNAPSHOTS = 4
 
 
 class Compacted(Exception):
-    """The history asked for is gone."""
+    """The history at this revision has been compacted."""
 
 
 class NotReached(Exception):
-    """The revision asked for is not there yet."""
+    """The revision is newer than the store's."""
 
 
 class Conflict(Exception):
     """The object to create exists, or the object to change does not."""
 
 
-class Page(NamedTuple):
-    """A stretch of a list, all of it as of `revision`. `last` is the key to go on behind, None at
-    the list's end; `remaining` counts what then follows."""
-
-    revision: int
-    items: list[bytes]
-    last: str | None
-    remaining: int
-
-
 class EventStore:
-    """Events by namespace and name, every write under a revision of its own. Safe for any threads.
+    """Events by namespace and name; each write has a revision of its own. Safe for any threads.
 
-    As in etcd, one counter serves everything, history is kept until it is compacted, and keys are
-    in the order of the text `namespace/name`.
+    As in etcd, there is one counter of revisions, the history is kept until it is compacted, and
+    keys are ordered by the text `namespace/name`.
     """
 
     def __init__(
@@ -66,19 +57,19 @@ class EventStore:
 
     @property
     def revision(self) -> int:
-        """The revision of the last write of all."""
+        """The revision of the last write."""
         return self._revision
 
     def __len__(self) -> int:
-        """How many events there are."""
+        """The number of events that exist now."""
         with self._lock:
-            return sum(versions[-1].kind != "DELETED" for versions in self._versions.values())
+            return sum(versions[-1].type != "DELETED" for versions in self._versions.values())
 
     def create(self, event: Mapping[str, Any], *, at: datetime | None = None) -> Event:
-        """Store a new event, completed as the API server does, and give what was stored.
+        """Complete a new event as the API server does, store it, and return what was stored.
 
-        A uid, a creationTimestamp or managedFields that the event brings are kept. `at` is when
-        the API server says it was written, by default now.
+        The event may bring its uid, creationTimestamp and managedFields. `at` is the time of the
+        write in those fields otherwise, by default now. Raises Conflict.
         """
         with self._lock:
             stored = objects.complete(event, at=at or self._now(), uid=str(uuid.uuid4()))
@@ -98,7 +89,10 @@ class EventStore:
         *,
         at: datetime | None = None,
     ) -> Event:
-        """Change an event by a merge patch or by a function that edits it; give what was stored."""
+        """Change an event by a merge patch, or by a function that edits it.
+
+        Returns what was stored. Raises Conflict.
+        """
         with self._lock:
             key = f"{namespace}/{name}"
             event: Event = decode(self._existing(key).item)
@@ -112,10 +106,11 @@ class EventStore:
             return event
 
     def put_raw(self, namespace: str, name: str, item: bytes | Mapping[str, Any]) -> None:
-        """Store an object as it is, however odd; nothing is added, nothing checked.
+        """Store any object without completing or checking it.
 
-        VERSION_MARK in it becomes the version. Bytes are stored byte for byte: they should be one
-        JSON object, not empty, without kind and apiVersion, which watches add.
+        VERSION_MARK in it is replaced by the resourceVersion. Bytes are otherwise stored byte for
+        byte: give one JSON object that is not empty and has no kind and apiVersion, since watches
+        add these.
         """
         raw = item if isinstance(item, bytes) else encode(item)
         with self._lock:
@@ -127,7 +122,7 @@ class EventStore:
         self.expire([(namespace, name)])
 
     def expire(self, names: Iterable[tuple[str, str]]) -> None:
-        """Delete several events at one revision, as the end of a lease that they share does."""
+        """Delete several events at one revision, as etcd does when the lease they share ends."""
         with self._lock:
             gone = [self._existing(f"{namespace}/{name}") for namespace, name in names]
             self._revision += 1
@@ -136,12 +131,12 @@ class EventStore:
                 self._append(Change(self._revision, "DELETED", change.key, last, change.item))
 
     def skip(self, revisions: int = 1) -> None:
-        """Let the counter run on, as writes to other resources do."""
+        """Advance the counter without a write, as writes to other resources do."""
         with self._lock:
             self._revision += revisions
 
     def compact(self, revision: int | None = None) -> None:
-        """Forget the history before `revision`, by default all of it. The present stays."""
+        """Forget the history before `revision` (default: all of it), and keep what exists now."""
         with self._lock:
             self._compacted = max(self._compacted, self._revision if revision is None else revision)
             cut = bisect_left(self._history, self._compacted, key=_revision)
@@ -149,7 +144,7 @@ class EventStore:
             for key in {change.key for change in forgotten}:
                 versions = self._versions[key]
                 del versions[: max(0, bisect_right(versions, self._compacted, key=_revision) - 1)]
-                if versions[0].kind == "DELETED" and versions[0].revision < self._compacted:
+                if versions[0].type == "DELETED" and versions[0].revision < self._compacted:
                     del versions[0]
                 if not versions:
                     del self._versions[key]
@@ -157,10 +152,10 @@ class EventStore:
             self._snapshots.clear()
 
     def restore(self, revision: int) -> None:
-        """Go back to an older revision: later states never were, and the counter starts from there.
+        """Go back to an older revision, as an etcd that is restored from a backup does.
 
-        Open watches stay open and silent until the counter has passed where they were
-        (kubernetes#107457).
+        Open watches stay open, and send nothing until the counter has passed the revision that they
+        had reached (kubernetes#107457). Raises Compacted.
         """
         with self._lock:
             if revision < self._compacted:
@@ -183,12 +178,11 @@ class EventStore:
         namespace: str | None = None,
         after: str = "",
         limit: int | None = None,
-        matches: Callable[[bytes], bool] | None = None,
+        matches: Matches | None = None,
     ) -> Page:
-        """The events as of a revision (default: now), in key order, behind the key `after`.
+        """A page of the list at a revision (default: the newest), as `cut_page` cuts it.
 
-        Raises Compacted, NotReached. As in the API server's etcd store, a page is full at `limit`
-        matches, and whether more follow counts keys, not matches.
+        Raises Compacted, NotReached.
         """
         with self._lock:
             at = self._revision if revision is None else revision
@@ -196,36 +190,25 @@ class EventStore:
                 raise Compacted
             if at > self._revision:
                 raise NotReached
-            found = self._snapshot(at)
-        if namespace is not None:
-            first = bisect_left(found, f"{namespace}/", key=_key)
-            found = found[first : bisect_left(found, f"{namespace}0", key=_key)]  # "0" follows "/"
-        start = bisect_right(found, after, key=_key) if after else 0
-        if matches is None:
-            end = len(found) if limit is None else min(start + limit, len(found))
-            items = [change.item for change in found[start:end]]
-        else:
-            items, end = [], start
-            while end < len(found) and len(items) != limit:
-                if matches(found[end].item):
-                    items.append(found[end].item)
-                end += 1
-        last = found[end - 1].key if start < end < len(found) else None
-        return Page(at, items, last, len(found) - end)
+            events = self._snapshot(at)
+        return cut_page(
+            events, revision=at, namespace=namespace, after=after, limit=limit, matches=matches
+        )
 
     def watch(self, after: int | None, *, namespace: str | None = None) -> Watch:
-        """Follow the changes after a revision, which may be one still to come.
+        """Follow the changes after a revision, which may be newer than the store's.
 
-        None: first the present events as ADDED, in key order. Raises Compacted.
+        Without a revision, the watch begins with all events as ADDED, in key order. Raises
+        Compacted.
         """
         with self._lock:
-            # The first change wanted is the next one, and etcd keeps the compacted revision itself.
+            # The watch needs the next revision, and etcd still has the compacted one itself.
             if after is not None and after < self._compacted - 1:
                 raise Compacted
             watch = Watch(after=after or 0, namespace=namespace, leave=self._forget)
             if after is None:
                 present = self._snapshot(self._revision)
-                backlog = [change._replace(kind="ADDED") for change in present]
+                backlog = [change._replace(type="ADDED") for change in present]
             else:
                 backlog = self._history[bisect_right(self._history, after, key=_revision) :]
             for change in backlog:
@@ -257,7 +240,7 @@ class EventStore:
 
     def _current(self, key: str) -> Change | None:
         versions = self._versions.get(key)
-        return versions[-1] if versions and versions[-1].kind != "DELETED" else None
+        return versions[-1] if versions and versions[-1].type != "DELETED" else None
 
     def _existing(self, key: str) -> Change:
         current = self._current(key)
@@ -266,25 +249,24 @@ class EventStore:
         return current
 
     def _snapshot(self, revision: int) -> list[Change]:
+        """All events as of a revision, in key order."""
         if revision not in self._snapshots:
-            if self._keys is None:
-                self._keys = sorted(self._versions)
             while len(self._snapshots) >= _SNAPSHOTS:
                 del self._snapshots[next(iter(self._snapshots))]
-            snapshot = self._snapshots[revision] = []
-            for key in self._keys:
-                versions = self._versions[key]
-                at = len(versions) - 1  # nearly always the one, so no bisect
-                while at >= 0 and versions[at].revision > revision:
-                    at -= 1
-                if at >= 0 and versions[at].kind != "DELETED":
-                    snapshot.append(versions[at])
+            if self._keys is None:
+                self._keys = sorted(self._versions)
+            states = (_state_at(self._versions[key], revision) for key in self._keys)
+            self._snapshots[revision] = [state for state in states if state is not None]
         return self._snapshots[revision]
+
+
+def _state_at(versions: list[Change], revision: int) -> Change | None:
+    """The state of an event as of a revision, None if it did not exist then."""
+    for change in reversed(versions):  # nearly always the first is the one, so no bisect
+        if change.revision <= revision:
+            return None if change.type == "DELETED" else change
+    return None
 
 
 def _revision(change: Change) -> int:
     return change.revision
-
-
-def _key(change: Change) -> str:
-    return change.key

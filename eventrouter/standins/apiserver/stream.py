@@ -1,4 +1,4 @@
-"""One open watch: from the store's changes to the chunks on the wire."""
+"""One open watch: sends the changes of the store as a chunked body."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from eventrouter.standins.apiserver.http import LAST_CHUNK, chunk
 from eventrouter.standins.apiserver.selector import FieldSelector
 from eventrouter.standins.standin import reset
 
-# What is ready goes out together, in the small chunks of Go's net/http (server.go,
-# bufferBeforeChunkingSize). Their edges are not edges of lines, no more than a real server's.
+# Go's net/http sends a body in chunks of this size (server.go, bufferBeforeChunkingSize), whose
+# ends are not the ends of lines.
 _CHUNK_BYTES = 2048
 
 
 class Stream:
     """Sends a watch until its time is up, the client leaves or a fault ends it.
 
-    `run` belongs to the connection's thread; the rest is for others, who disturb it.
+    The connection's thread calls `run`; other threads call the rest, to disturb it.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class Stream:
         self._selector = selector
         self._pass_gate = pass_gate
         self._left: int | None = None  # bytes until the cut
-        self._ended = False
+        self._is_ended = False
 
     def run(self, *, seconds: float) -> None:
-        """Raises OSError where the connection is lost; returns after the last chunk."""
+        """Send until the end, and the last chunk with it. Raises OSError for a lost connection."""
         threading.Thread(target=self._listen_for_the_end, daemon=True).start()
         end = time.monotonic() + seconds
-        while not self._ended and (left := end - time.monotonic()) > 0:
+        while not self._is_ended and (left := end - time.monotonic()) > 0:
             ready = self._watch.take(timeout=left)
             data = b"".join(self._line(item) for item in ready)
             pieces = range(0, len(data), _CHUNK_BYTES)
@@ -51,36 +51,36 @@ class Stream:
         self._write(LAST_CHUNK)
 
     def inject(self, data: bytes) -> None:
-        """Send these bytes as they are, behind what was written to the store so far."""
+        """Send these bytes after everything that has been written to the store so far."""
         self._watch.inject(data)
 
     def end(self) -> None:
-        """End the watch in the orderly way, as a timeout does."""
-        self._ended = True
+        """End the watch with its last chunk, as a timeout does."""
+        self._is_ended = True
         self._watch.inject(b"")
 
     def cut(self, *, after_bytes: int) -> None:
-        """Reset the connection after so many bytes more on the wire."""
+        """Reset the connection after so many more bytes."""
         self._left = after_bytes
         self._watch.inject(b"")
 
     def _line(self, change: Change | bytes) -> bytes:
-        """The change as the selector shows it, which may be not at all; raw bytes as they are.
+        """The line of a change under the selector, which may be empty. Raw bytes stay as they are.
 
-        An event that comes to match is ADDED, one that ceases to is DELETED, with its last
+        An event that begins to match is ADDED. One that ceases to match is DELETED, with its last
         matching state (k8s.io/apiserver, pkg/storage/etcd3/watcher.go, transform).
         """
         if isinstance(change, bytes):
             return change
         if not self._selector.requirements:
             return change.line
-        now = change.kind != "DELETED" and self._selector.matches(change.item)
+        now = change.type != "DELETED" and self._selector.matches(change.item)
         before = change.previous is not None and self._selector.matches(change.previous)
         if now:
-            return change._replace(kind="MODIFIED" if before else "ADDED").line
+            return change._replace(type="MODIFIED" if before else "ADDED").line
         if before and change.previous is not None:
             gone = objects.with_version(change.previous, change.revision)
-            return change._replace(kind="DELETED", item=gone).line
+            return change._replace(type="DELETED", item=gone).line
         return b""
 
     def _write(self, data: bytes) -> None:
@@ -95,7 +95,7 @@ class Stream:
             raise ConnectionResetError("cut, as planned")
 
     def _listen_for_the_end(self) -> None:
-        """Clients send nothing during a watch, so whatever can be read is that they have gone."""
+        """Cut the watch when the client leaves. A client sends nothing else during a watch."""
         try:
             gone = not self._connection.recv(1, socket.MSG_PEEK)
         except OSError:

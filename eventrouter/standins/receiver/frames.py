@@ -1,6 +1,6 @@
-"""Frames of the Fluent forward protocol, judged as Fluent Bit's forward input judges them. Pure.
+"""Parse frames of the Fluent forward protocol by the rules of Fluent Bit's forward input. Pure.
 
-The rules are those of Fluent Bit 5.1: plugins/in_forward/fw_prot.c and
+The rules are those of Fluent Bit 5.1, in plugins/in_forward/fw_prot.c and
 src/flb_log_event_decoder.c.
 """
 
@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-# msgpack-c's MSGPACK_EMBED_STACK_SIZE: so many containers may be open at once, the frame included.
+# msgpack-c's MSGPACK_EMBED_STACK_SIZE: so many containers may be nested, counting the frame.
 MAX_DEPTH = 32
-# What fluent/ sets as buffer_max_size.
+# The input's buffer_max_size in fluent/pipeline.yaml.
 MAX_FRAME_BYTES = 8_000_000
 
 _GZIP = b"\x1f\x8b"
@@ -23,7 +23,7 @@ _CONTAINERS: frozenset[type] = frozenset((dict, list))
 
 
 class Malformed(Exception):
-    """No frame, or one that Fluent Bit would not take: it closes the connection without an ack."""
+    """Not a frame that Fluent Bit takes. It closes the connection without an ack."""
 
 
 class EventTime(NamedTuple):
@@ -39,10 +39,10 @@ class Entry(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """One frame. `chunk` is what to acknowledge, None when the sender wants no ack.
+    """One frame. `chunk` is the id to acknowledge, None if the sender wants no ack.
 
-    `problem` says what is wrong with the first entry that cannot be taken. The entries before
-    it are in `entries`, and are stored; there is no ack, and the connection is closed.
+    `problem` says what is wrong with the first entry that Fluent Bit does not take. It stores the
+    entries before that one, which are in `entries`; then it closes the connection without an ack.
     """
 
     tag: str
@@ -52,7 +52,7 @@ class Frame(NamedTuple):
 
 
 class FrameReader:
-    """Takes the bytes of one connection, split anywhere, and gives its frames."""
+    """Parses the bytes of one connection, split anywhere, into frames."""
 
     def __init__(self, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
         self._max_frame_bytes = max_frame_bytes
@@ -61,13 +61,13 @@ class FrameReader:
         self._start = 0  # of the frame that is still to be completed
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """The frames completed by these bytes. Raises Malformed; the reader is then of no use."""
+        """The frames that these bytes complete. After Malformed, the reader cannot be used."""
         for at in range(0, len(data), self._max_frame_bytes):
             piece = data[at : at + self._max_frame_bytes]
             self._unpacker.feed(piece)
             self._fed += len(piece)
             yield from map(_frame, self._unpacked())
-            self._limit(self._fed + 1)  # what is unfinished needs another byte at least
+            self._limit(self._fed + 1)  # an unfinished frame needs at least one more byte
 
     def _unpacked(self) -> Iterator[Any]:
         while True:
@@ -88,11 +88,11 @@ class FrameReader:
 
 def _unpacker(max_bytes: int) -> msgpack.Unpacker:
     return msgpack.Unpacker(
-        # The unfinished frame and the bytes fed next to it.
+        # An unfinished frame and the bytes that are fed after it.
         max_buffer_size=2 * max_bytes,
         ext_hook=_extension,
         strict_map_key=False,
-        unicode_errors="surrogateescape",  # Fluent Bit takes strings for bytes
+        unicode_errors="surrogateescape",  # a string may hold any bytes for Fluent Bit
     )
 
 
@@ -137,8 +137,11 @@ def _chunk(value: list[Any], at: int) -> str | None:
 
 
 def _packed(tag: str, payload: bytes, chunk: str | None) -> Frame:
-    """PackedForward: Fluent Bit stores the payload unseen, so whatever follows a bad byte or a bad
-    entry is lost, and acknowledged all the same."""
+    """A frame of PackedForward mode.
+
+    Fluent Bit stores the payload unchecked and acknowledges it, so everything after a bad byte or a
+    bad entry is lost.
+    """
     if payload.startswith(_GZIP):
         inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         try:
@@ -178,7 +181,7 @@ def _collect(tag: str, values: list[Any], chunk: str | None) -> Frame:
 
 
 def is_deeper(value: Any, limit: int) -> bool:
-    """Whether more than `limit` containers that are not empty lie within each other."""
+    """Whether more than `limit` containers that are not empty are nested."""
     level: list[Any] = [value] if value else []
     for _ in range(limit):
         level = [

@@ -1,4 +1,4 @@
-"""A pretended Fluent Bit: takes the forward protocol, keeps what comes, and acknowledges it."""
+"""A stand-in for Fluent Bit: takes frames of the forward protocol and acknowledges them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ _READ_BYTES = 256 * 1024
 
 
 class Receiver(StandIn):
-    """Listens at `tcp://host:port` (port 0: a free one) or `unix:///path`; `url` says where.
+    """Listens at `tcp://host:port` or `unix:///path`; `url` names the port if you gave 0.
 
-    A frame's entries are taken first (`on_entry` is called for each, and may raise OSError to
-    refuse), then it is acknowledged: in order on a connection, an empty frame too. Kept are
-    `count` (entries ever taken), and unless `keep` is false `frames` and, by their id, `records`.
+    It takes the entries of a frame, then acknowledges the frame, in order on each connection; empty
+    frames too. `on_entry` is called for each entry and may raise OSError to refuse it. `count` is
+    the number of entries taken. Unless `keep` is false, `frames` holds the frames, and `records`
+    holds the records by their ids.
     """
 
     def __init__(
@@ -58,15 +59,15 @@ class Receiver(StandIn):
 
     @property
     def ids(self) -> list[str]:
-        """The id of every entry ever taken, in order; one sent twice is here twice."""
+        """The id of every entry taken, in order. An entry that was sent twice is there twice."""
         return [entry.record["id"] for frame in self.frames for entry in frame.entries]
 
     def wait_for_records(self, count: int, *, timeout: float = 30.0) -> None:
-        """Wait until so many different records have come. Needs `keep`."""
+        """Wait until there are so many different records. Needs `keep`."""
         self.wait_for(lambda: len(self.records) >= count, timeout=timeout)
 
     def wait_for_frames(self, count: int, *, timeout: float = 30.0) -> None:
-        """Wait until so many frames have come, empty ones too. Needs `keep`."""
+        """Wait until there are so many frames, counting empty ones. Needs `keep`."""
         self.wait_for(lambda: len(self.frames) >= count, timeout=timeout)
 
     def serve(self, connection: socket.socket) -> None:
@@ -109,7 +110,7 @@ class Receiver(StandIn):
 
 
 class ReceiverFaults:
-    """Each method brings one fault about. Planned bad acks are used up in order."""
+    """Each method causes one fault. Planned bad acks are used up in order."""
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
@@ -122,17 +123,20 @@ class ReceiverFaults:
         self._rate_changed = threading.Condition()
 
     def acknowledge_badly(self, how: BadAck, *, times: int = 1) -> None:
-        """What becomes of the next acks: none at all, one for another chunk, the same twice, byte
-        by byte, or the connection closed in its stead, the entries being stored."""
+        """Spoil the next acks.
+
+        `none` sends no ack, `wrong` one for another chunk, `twice` the same again, and `bytewise`
+        one byte at a time. `close` keeps the entries and closes the connection without an ack.
+        """
         with self._lock:
             self._planned.extend([how] * times)
 
     def hold_acks(self) -> None:
-        """Go on taking frames, but keep their acks back."""
+        """Take frames, but keep their acks back."""
         self._is_holding = True
 
     def release_acks(self) -> None:
-        """Send the acks held back, in order, and hold no more."""
+        """Send the acks that were kept back, in order, and keep no more back."""
         with self._lock:
             self._is_holding = False
             held, self._held = self._held, []
@@ -140,21 +144,23 @@ class ReceiverFaults:
                 try:
                     _send(connection, chunk)
                 except OSError:
-                    pass  # that connection has ended meanwhile
+                    pass  # that connection has ended in the meantime
 
     def close_after(self, input_bytes: int) -> None:
-        """Close the connection over which the last of the next so many bytes of input comes."""
+        """Close the connection that brings the last of the next so many bytes of input."""
         with self._lock:
             self._input_left = input_bytes
 
     def pause(self) -> None:
-        """As Fluent Bit's input when it is paused: close every connection, and leave new ones
-        waiting in the backlog (fluent-bit#9744)."""
+        """Act like Fluent Bit's paused input (fluent-bit#9744).
+
+        That closes every connection and leaves new ones waiting in the backlog.
+        """
         self._receiver.hold()
         self._receiver.hang_up()
 
     def stop_reading(self) -> None:
-        """Keep the connections open, but take nothing from them."""
+        """Keep the connections open, but read nothing from them."""
         self._receiver.shut_gate()
 
     def resume(self) -> None:
@@ -163,23 +169,23 @@ class ReceiverFaults:
         self._receiver.unhold()
 
     def limit_rate(self, events_per_second: float | None) -> None:
-        """Take no more than so many events a second over each connection; None: any."""
+        """Take at most so many events a second over each connection. None sets no limit."""
         with self._rate_changed:
             self._seconds_for_one = 1 / events_per_second if events_per_second else 0.0
             self._rate_changed.notify_all()
 
     def refuse(self) -> None:
-        """Be gone, as when killed: connections are reset, new ones refused."""
+        """Act like a killed Fluent Bit: reset open connections and refuse new ones."""
         self._receiver.refuse()
 
     def listen(self) -> None:
-        """Be back at the same address."""
+        """End `refuse`: listen at the same address again."""
         self._receiver.listen()
 
     # For the receiver.
 
     def cut_input(self, data: bytes) -> tuple[bytes, bool]:
-        """What of the input is to be read, and whether the connection then ends."""
+        """The part of the input to read, and whether the connection ends after it."""
         with self._lock:
             if self._input_left is None:
                 return data, False
@@ -191,12 +197,13 @@ class ReceiverFaults:
             return data, True
 
     def spend_time(self, events: int) -> None:
-        """Take as long as so many events should."""
+        """Wait for as long as so many events take at the limited rate."""
         if seconds := events * self._seconds_for_one:
             with self._rate_changed:
                 self._rate_changed.wait_for(lambda: not self._seconds_for_one, seconds)
 
     def acknowledge(self, connection: socket.socket, chunk: str) -> None:
+        """Send the ack of a chunk, unless a fault is planned for it."""
         with self._lock:
             how = self._planned.popleft() if self._planned else "well"
             if self._is_holding:

@@ -25,6 +25,7 @@ class Contestant(ABC):
     name = ""
     title = ""
     part = ""  # without which it can't take part
+    record_bytes = 0  # what it prints for a state of the stream, on average, rounded down
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -77,6 +78,7 @@ class Pair(Contestant):
 
     name = "pair"
     title = "watcher and Fluent Bit"
+    record_bytes = 1_300
 
     def __init__(self, source: Source, *, with_lease: bool = False) -> None:
         super().__init__(source)
@@ -121,6 +123,7 @@ class Informer(Contestant):
     name = "informer"
     title = "Go informer"
     part = "go-informer"
+    record_bytes = 1_800
 
     def set_up(self) -> None:
         binary = find(self.part).path
@@ -160,6 +163,7 @@ class EventsInput(Contestant):
     name = "input"
     title = "Fluent Bit's own input"
     part = "fluent-bit"
+    record_bytes = 1_200
 
     def set_up(self) -> None:
         binary = find(self.part).path

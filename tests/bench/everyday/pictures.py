@@ -45,7 +45,7 @@ def _cpu(figures: Figures) -> dict[str, Points]:
         stretches = {
             int(rate): stretch["cpu"]
             for rate, stretch in figures.get(name, {}).items()
-            if rate.isdecimal() and int(rate) and not stretch["is_stalled"]
+            if rate.isdecimal() and int(rate) and not stretch["is_behind"]
         }
         if len(stretches) < 2:
             continue

@@ -174,11 +174,11 @@ def notes(results: Figures) -> Iterator[str]:
         )
     for name, remedy in results["skipped"].items():
         yield f"Left out: {CONTESTANTS[name].title}: {remedy}."
-    for part in CONTESTANTS:
-        stalled = [rate for rate, s in figures.get(part, {}).items() if s.get("is_stalled")]
-        if stalled:
-            rates = ", ".join(stalled)
-            yield f"{CONTESTANTS[part].title} printed too little at {rates} a second: it stalled."
+    for name, contestant in CONTESTANTS.items():
+        for rate, stretch in figures.get(name, {}).items():
+            if stretch.get("is_behind"):
+                share = stretch["printed"] / (contestant.record_bytes * stretch["events"])
+                yield f"{contestant.title} fell behind at {rate} a second: it printed {share:.0%}."
     yield from (f"Failed: {error}." for error in errors(runs))
 
 
@@ -202,7 +202,7 @@ def _pair_cells(stretch: Figures | None, goals: tuple[str, str]) -> list[str]:
         return ["", goals[0], "", "", goals[1]]
     watcher, all_of_it = stretch["cpu"][_WATCHER], sum(stretch["cpu"].values())
     shares = [_percent(watcher), goals[0], _percent(all_of_it - watcher)]
-    return [*shares, "stalled" if stretch["is_stalled"] else _percent(all_of_it), goals[1]]
+    return [*shares, "behind" if stretch["is_behind"] else _percent(all_of_it), goals[1]]
 
 
 def _goals(goal: Goal | None) -> tuple[str, str]:
@@ -212,7 +212,7 @@ def _goals(goal: Goal | None) -> tuple[str, str]:
 def _share(stretch: Figures | None) -> str:
     if not stretch:
         return ""
-    return "stalled" if stretch["is_stalled"] else _percent(sum(stretch["cpu"].values()))
+    return "behind" if stretch["is_behind"] else _percent(sum(stretch["cpu"].values()))
 
 
 def _percent(share: float) -> str:

@@ -10,21 +10,31 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from eventrouter.capture.lister import PAGE_SIZE, History, Lister, bisect
+from eventrouter.capture.lister import (
+    FIRST_PAGE_EVENTS,
+    MAX_PAGE_EVENTS,
+    PAGE_BYTES,
+    History,
+    Lister,
+    bisect,
+    next_limit,
+)
 from eventrouter.capture.retry import Retry
+from eventrouter.capture.vitals import Vitals
 from eventrouter.clock import Backoff
-from eventrouter.errors import AheadOfServer, ApiError, Expired
+from eventrouter.errors import ApiError, PageTooLarge, ResourceExpired, ResourceVersionTooLarge
 from eventrouter.kube.parsing import Page
-from eventrouter.kube.schema import OddEvent, odd_event
+from eventrouter.kube.schema import UntypedEvent, untyped_event
+from eventrouter.ops.health import Pulse
 from eventrouter.ops.metrics import Metrics
-from tests.support.clock import FakeStop
+from tests.support.clock import FakeClock, FakeStop
 
 HICCUP = ApiError("the API server answered 500", reason="server_error", status=500)
 THROTTLED = ApiError("slow down", reason="throttled", status=429, retry_after=17.0)
 
 
 def page(*names: str, version: str = "50", token: str | None = None) -> Page:
-    return Page([odd_event({"name": name}) for name in names], version, token)
+    return Page([untyped_event({"name": name}) for name in names], version, token)
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,7 @@ class FakeServer:
         resource_version: str | None = None,
         continue_token: str | None = None,
         selected: bool = True,
+        max_bytes: int = 0,
     ) -> Page:
         self.asked.append(Asked(namespace, limit, resource_version, continue_token, selected))
         answer = self._answers.pop(0)
@@ -63,13 +74,25 @@ class FakeServer:
 
 def lister_of(server: Any, *, stop: FakeStop | None = None, namespace: str = "shop") -> Lister:
     stop = stop or FakeStop()
-    retry = Retry(namespace=namespace, backoff=Backoff(), stop=stop, metrics=Metrics())
-    return Lister(namespace=namespace, get_page=server, retry=retry, stop=stop)
+    metrics, clock = Metrics(), FakeClock()
+    return Lister(
+        namespace=namespace,
+        get_page=server,
+        retry=Retry(namespace=namespace, backoff=Backoff(), stop=stop, metrics=metrics),
+        vitals=Vitals(
+            namespace=namespace,
+            thread=Pulse(clock),
+            link=Pulse(clock),
+            metrics=metrics,
+            clock=clock,
+        ),
+        stop=stop,
+    )
 
 
 def names(pages: list[Page]) -> list[str]:
     return [
-        event.whole["name"] for one in pages for event in one.items if isinstance(event, OddEvent)
+        event.raw["name"] for one in pages for event in one.items if isinstance(event, UntypedEvent)
     ]
 
 
@@ -84,7 +107,7 @@ def test_all_pages_come_in_order_by_their_tokens() -> None:
     assert names(pages) == ["a", "b", "c"]
     assert [asked.continue_token for asked in server.asked] == [None, "t1", "t2"]
     assert {(asked.namespace, asked.limit, asked.selected) for asked in server.asked} == {
-        ("shop", PAGE_SIZE, True)
+        ("shop", FIRST_PAGE_EVENTS, True)
     }
 
 
@@ -107,37 +130,35 @@ def test_an_empty_list_is_one_empty_page() -> None:
     assert [one.resource_version for one in pages] == ["7"]
 
 
-def test_a_list_whose_token_expired_goes_on_with_what_the_server_offers() -> None:
-    """The pages that came already need not come again."""
-    expired = Expired("the token expired", continue_token="newer")
+@pytest.mark.parametrize("revision", [None, "40"])
+def test_a_list_whose_token_expired_goes_on_with_what_the_server_offers(
+    revision: str | None,
+) -> None:
+    """The pages that came already need not come again, and so every list comes to its end."""
+    expired = ResourceExpired("the token expired", continue_token="newer")
     server = FakeServer(page("a", token="t1"), expired, page("b", version="60"))
 
-    pages = list(lister_of(server).pages())
+    pages = list(lister_of(server).pages(resource_version=revision))
 
     assert names(pages) == ["a", "b"]
     assert [asked.continue_token for asked in server.asked] == [None, "t1", "newer"]
+    assert [asked.resource_version for asked in server.asked] == [revision, None, None]
 
 
-def test_an_exact_list_whose_token_expired_is_expired() -> None:
-    """Going on at a newer revision would leave out what changed in between."""
-    expired = Expired("the token expired", continue_token="newer")
-    server = FakeServer(page("a", token="t1"), expired)
-    pages = lister_of(server).pages(resource_version="40")
-    next(pages)
-
-    with pytest.raises(Expired):
-        next(pages)
+def test_an_exact_list_that_cannot_begin_is_expired() -> None:
+    with pytest.raises(ResourceExpired):
+        list(lister_of(FakeServer(ResourceExpired("gone"))).pages(resource_version="40"))
 
 
 def test_a_list_that_expired_without_an_offer_is_expired() -> None:
-    with pytest.raises(Expired):
-        list(lister_of(FakeServer(Expired("gone"))).pages())
+    with pytest.raises(ResourceExpired):
+        list(lister_of(FakeServer(ResourceExpired("gone"))).pages())
 
 
 def test_a_revision_that_the_server_never_had_is_not_asked_for_again() -> None:
-    server = FakeServer(AheadOfServer("too large"))
+    server = FakeServer(ResourceVersionTooLarge("too large"))
 
-    with pytest.raises(AheadOfServer):
+    with pytest.raises(ResourceVersionTooLarge):
         list(lister_of(server).pages(resource_version="40"))
 
     assert len(server.asked) == 1
@@ -210,8 +231,9 @@ def test_stop_ends_the_tries() -> None:
     ("answer", "expected"),
     [
         (page("a"), History.HELD),
-        (Expired("compacted"), History.COMPACTED),
-        (AheadOfServer("too large"), History.WENT_BACK),
+        (ResourceExpired("compacted"), History.COMPACTED),
+        (ResourceVersionTooLarge("too large"), History.WENT_BACK),
+        (PageTooLarge("a large event"), History.HELD),
     ],
 )
 def test_a_probe_tells_what_is_left_of_the_history(
@@ -245,11 +267,11 @@ def test_the_oldest_revision_is_found_by_probes() -> None:
         """Holds everything from 700 on."""
 
         def __call__(self, namespace: str, **query: Any) -> Page:
-            if int(query["resource_version"]) < 700:
-                raise Expired("compacted")
-            return page("a")
+            if int(query.get("resource_version", 1000)) < 700:
+                raise ResourceExpired("compacted")
+            return page("a", version="1000")
 
-    assert lister_of(Compacted()).oldest_held(1, 1000) == 700
+    assert lister_of(Compacted()).nearest_held("1") == (History.COMPACTED, "700")
 
 
 @given(st.integers(0, 10**9), st.integers(1, 10**9), st.data())
@@ -300,16 +322,85 @@ def test_nothing_is_probed_where_nothing_lies_between() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "nearest"),
+    ("answers", "place"),
     [
-        pytest.param([page()], "40", id="held"),
-        pytest.param([AheadOfServer("never there")], None, id="ahead"),
+        pytest.param([page()], (History.HELD, "40"), id="held"),
         pytest.param(
-            [Expired("gone"), page(version="43"), Expired("gone"), page()], "42", id="compacted"
+            [ResourceExpired("gone"), page(version="43"), ResourceExpired("gone"), page()],
+            (History.COMPACTED, "42"),
+            id="compacted",
+        ),
+        pytest.param(
+            [ResourceVersionTooLarge("never there"), page()], (History.WENT_BACK, "1"), id="ahead"
+        ),
+        pytest.param(
+            [
+                ResourceVersionTooLarge("never there"),
+                ResourceExpired("gone"),
+                page(version="3"),
+                page(),
+            ],
+            (History.WENT_BACK, "2"),
+            id="ahead and compacted",
         ),
     ],
 )
 def test_the_nearest_revision_is_itself_or_the_oldest_left_after_it(
-    answers: list[Any], nearest: str | None
+    answers: list[Any], place: tuple[History, str]
 ) -> None:
-    assert lister_of(FakeServer(*answers)).nearest_held("40") == nearest
+    """Or the oldest of all, where the server has never been there."""
+    assert lister_of(FakeServer(*answers)).nearest_held("40") == place
+
+
+def test_a_server_without_a_history_is_listed_where_it_is() -> None:
+    ahead = ResourceVersionTooLarge("never there")
+
+    assert lister_of(FakeServer(ahead, ahead, page(version="0"))).nearest_held("40") == (
+        History.WENT_BACK,
+        "0",
+    )
+
+
+# --- the size of pages
+
+
+@pytest.mark.parametrize(
+    ("limit", "events", "body_bytes", "next_one"),
+    [
+        pytest.param(25, 25, 25 * 1024, 50, id="small events: twice as many"),
+        pytest.param(200, 200, 200 * 1024, MAX_PAGE_EVENTS, id="never more than the most"),
+        pytest.param(100, 100, 2 * PAGE_BYTES, 50, id="twice the bytes: half as many"),
+        pytest.param(3, 3, 3 * PAGE_BYTES, 1, id="one event a page"),
+        pytest.param(1, 1, 9 * PAGE_BYTES, 1, id="never none"),
+        pytest.param(1, 1, 1000, 2, id="up again, by and by"),
+        pytest.param(25, 0, 60, 25, id="an empty page says nothing"),
+        pytest.param(250, 7, 7 * 1024, MAX_PAGE_EVENTS, id="the last page"),
+    ],
+)
+def test_the_next_page_is_as_large_as_the_bytes_of_this_one_allow(
+    limit: int, events: int, body_bytes: int, next_one: int
+) -> None:
+    assert next_limit(limit, Page((), "1", None, events, body_bytes)) == next_one
+
+
+def test_a_page_with_too_many_bytes_is_asked_for_again_with_half_as_many_events() -> None:
+    """At once, and however often: it is no failure of the server's."""
+    too_large = PageTooLarge("too large")
+    stop = FakeStop()
+    server = FakeServer(page("a", token="t1"), *[too_large] * 4, page("b"))
+
+    pages = list(lister_of(server, stop=stop).pages())
+
+    assert names(pages) == ["a", "b"]
+    assert [asked.limit for asked in server.asked] == [25, 25, 12, 6, 3, 1]
+    assert {asked.continue_token for asked in server.asked[1:]} == {"t1"}
+    assert stop.waits == []
+
+
+def test_a_single_event_that_is_too_large_is_an_error() -> None:
+    server = FakeServer(*[PageTooLarge("too large")] * 9)
+
+    with pytest.raises(PageTooLarge):
+        list(lister_of(server).pages())
+
+    assert [asked.limit for asked in server.asked] == [25, 12, 6, 3, 1]

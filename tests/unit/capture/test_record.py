@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from eventrouter.capture.record import KINDS, MAX_RECORD_BYTES, Record, Shaper, event_time
+from eventrouter.capture.record import MAX_RECORD_BYTES, TAG_SUFFIXES, Record, Shaper, event_time
 from eventrouter.forward import protocol
 from tests.support.events import UID, make_event, read
 from tests.support.strange import strange_events
@@ -91,7 +91,7 @@ def test_no_record_has_a_timestamp_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event_type", "kind"),
+    ("event_type", "tag_suffix"),
     [
         ("Normal", "normal"),
         ("Warning", "warning"),
@@ -101,13 +101,13 @@ def test_no_record_has_a_timestamp_of_its_own() -> None:
         (["Normal"], "other"),
     ],
 )
-def test_the_kind_is_one_of_three_whatever_the_type(event_type: Any, kind: str) -> None:
+def test_the_tag_ends_in_one_of_three_whatever_the_type(event_type: Any, tag_suffix: str) -> None:
     """Few tags, so few buffer files."""
-    assert shape(make_event(type=event_type)).kind == kind
+    assert shape(make_event(type=event_type)).tag_suffix == tag_suffix
 
 
-def test_an_event_without_a_type_is_of_the_other_kind() -> None:
-    assert shape(make_event(without=("type",))).kind == "other"
+def test_an_event_without_a_type_gets_the_other_tag() -> None:
+    assert shape(make_event(without=("type",))).tag_suffix == "other"
 
 
 def test_the_state_for_the_cache_is_the_state_that_is_shipped() -> None:
@@ -144,13 +144,13 @@ def test_any_object_becomes_a_frame_that_fluent_bit_can_read(
     """No exception, at most 32 levels, and an id that Elasticsearch takes."""
     record = Shaper(cluster=cluster).shape(read(event), verb, old_state)
 
-    tag, entries, option = unpack(protocol.frame("t", [record.entry], chunk="c"))
+    tag, entries, option = unpack(protocol.encode("t", [record.entry], chunk_id="c"))
     assert (tag, len(entries), option) == ("t", 1, {"chunk": "c"})
     assert depth([tag, entries, option]) <= 32
     shipped = entries[0][1]
     assert shipped["verb"] == verb
     assert shipped["event"].keys().isdisjoint({"kind", "apiVersion"})
-    assert record.kind in KINDS
+    assert record.tag_suffix in TAG_SUFFIXES
     assert (record.truncated is None) == ("truncated" not in shipped)
     assert shipped.get("truncated") == record.truncated
     assert len(record.entry) <= MAX_RECORD_BYTES
@@ -305,7 +305,7 @@ def test_whatever_is_too_large_is_cut_until_it_fits_and_still_says_what_it_is(
     assert shipped["id"] == f"{UID}-1207"
     assert shipped["event"]["involvedObject"] == make_event()["involvedObject"]
     assert unpack(record.state) == shipped["event"]
-    assert record.kind == "warning"
+    assert record.tag_suffix == "warning"
 
 
 # --- the id

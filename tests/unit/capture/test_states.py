@@ -130,3 +130,71 @@ def test_clear_forgets_all_and_makes_all_room() -> None:
     states.put("third", bytes(1000))
 
     assert (len(states), states.get("first")) == (2, None)
+
+
+# --- lists
+
+
+def test_what_a_list_has_not_shown_yet_is_known_of_and_no_old_state() -> None:
+    states = OldStates(ROOMY)
+    states.put("shown", b"before")
+    states.put("not shown", b"before")
+
+    states.begin_list()
+    assert states.was_known("shown")
+    states.put("shown", b"again")
+
+    assert (states.get("shown"), states.get("not shown")) == (b"again", None)
+    assert states.was_known("not shown")
+    assert not states.was_known("never heard of")
+
+
+def test_after_a_list_what_it_has_not_shown_is_forgotten() -> None:
+    states = OldStates(ROOMY)
+    states.put("gone", b"before")
+    states.begin_list()
+    states.put("shown", b"now")
+    states.end_list()
+
+    assert not states.was_known("gone")
+    assert (states.get("gone"), states.get("shown")) == (None, b"now")
+
+
+def test_a_list_that_begins_again_knows_of_all_that_was_known() -> None:
+    states = OldStates(ROOMY)
+    states.put("before", b"1")
+    states.begin_list()
+    states.put("in the first try", b"2")
+    states.begin_list()
+
+    assert states.was_known("before")
+    assert states.was_known("in the first try")
+    assert len(states) == 0
+
+
+@given(puts, puts, st.integers(300, 4000))
+def test_in_a_list_too_there_are_never_more_bytes_than_allowed(
+    before: list[tuple[str, bytes]], shown: list[tuple[str, bytes]], max_bytes: int
+) -> None:
+    """What has not been shown makes room first; and after the list all the room is there again."""
+    states = OldStates(max_bytes)
+    for uid, state in before:
+        states.put(uid, state)
+    states.begin_list()
+    alone = OldStates(max_bytes)
+    for uid, state in shown:
+        states.put(uid, state)
+        alone.put(uid, state)
+        kept = {uid for uid, _ in shown if uid in states}
+        assert kept == {uid for uid, _ in shown if uid in alone}
+    assert states.is_full == alone.is_full
+
+    states.end_list()
+    states.clear()
+    for uid, state in before:
+        states.put(uid, state)
+        alone.put(uid, state)
+    states.begin_list()
+    states.end_list()
+
+    assert states._bytes == 0

@@ -156,6 +156,21 @@ def test_the_count_is_that_of_the_series_or_of_the_event(
 
 
 @pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        ("Pod", "pod/web"),
+        ("HorizontalPodAutoscaler", "hpa/web"),
+        ("MyKind", "mykind/web"),
+        ("", "web"),
+    ],
+)
+def test_an_object_is_named_as_kubectl_names_it(kind: str, shown: str) -> None:
+    row = plain(100).row(record(involvedObject={"kind": kind, "name": "web"}))
+
+    assert row.split()[4] == shown
+
+
+@pytest.mark.parametrize(
     "odd",
     [
         None,

@@ -9,34 +9,34 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eventrouter.forward.batch import MAX_BYTES, MAX_RECORDS, Batch
+from eventrouter.forward.batch import MAX_BYTES, MAX_RECORDS, Batch, Position
 
-kinds = st.sampled_from(["normal", "warning", "other"])
+tag_suffixes = st.sampled_from(["normal", "warning", "other"])
 sizes = st.sampled_from([1, 1, 100, 4000, MAX_BYTES // 3, MAX_BYTES // 2, MAX_BYTES, MAX_BYTES + 1])
-# Runs of entries: a kind, how many in a row, and the size of each.
+# Runs of entries: a tag suffix, how many in a row, and the size of each.
 runs = st.lists(
-    st.tuples(kinds, st.sampled_from([1, 2, 260]), st.just(9))
-    | st.tuples(kinds, st.integers(1, 3), sizes),
+    st.tuples(tag_suffixes, st.sampled_from([1, 2, 260]), st.just(9))
+    | st.tuples(tag_suffixes, st.integers(1, 3), sizes),
     max_size=8,
 )
 
 
 def fill(batch: Batch, content: list[tuple[str, int, int]]) -> dict[str, list[bytes]]:
-    """Add entries that can be told apart; returned by kind, in order."""
+    """Add entries that can be told apart; returned by tag suffix, in order."""
     added: dict[str, list[bytes]] = defaultdict(list)
     serial = count()
-    for kind, repetitions, size in content:
+    for tag_suffix, repetitions, size in content:
         for _ in range(repetitions):
             entry = next(serial).to_bytes(4, "big").ljust(size, b"-")[-max(size, 4) :]
-            batch.add(kind, entry)
-            added[kind].append(entry)
+            batch.add(tag_suffix, entry)
+            added[tag_suffix].append(entry)
     return added
 
 
 def framed(batch: Batch) -> dict[str, list[bytes]]:
     result: dict[str, list[bytes]] = defaultdict(list)
-    for kind, entries in batch.frames():
-        result[kind] += entries
+    for tag_suffix, entries in batch.chunks():
+        result[tag_suffix] += entries
     return result
 
 
@@ -54,8 +54,8 @@ def test_the_frames_hold_every_entry_once_and_in_order_by_tag(
 
     assert framed(batch) == added
     assert batch.records == sum(map(len, added.values()))
-    assert batch.size == sum(len(entry) for entries in added.values() for entry in entries)
-    assert batch.kinds() == {kind: len(entries) for kind, entries in added.items()}
+    assert batch.size_bytes == sum(len(entry) for entries in added.values() for entry in entries)
+    assert batch.counts() == {tag_suffix: len(entries) for tag_suffix, entries in added.items()}
 
 
 @given(runs)
@@ -65,7 +65,7 @@ def test_no_frame_is_over_the_limits_but_a_single_entry(
     batch = Batch()
     fill(batch, content)
 
-    for _, entries in batch.frames():
+    for _, entries in batch.chunks():
         assert 1 <= len(entries) <= MAX_RECORDS
         assert len(entries) == 1 or sum(map(len, entries)) <= MAX_BYTES
 
@@ -79,12 +79,12 @@ def test_no_two_frames_could_have_been_one(content: list[tuple[str, int, int]]) 
     fill(batch, content)
 
     last: dict[str, list[bytes]] = {}
-    for kind, entries in batch.frames():
-        before = last.get(kind)
+    for tag_suffix, entries in batch.chunks():
+        before = last.get(tag_suffix)
         if before is not None:
             is_full = len(before) == MAX_RECORDS
             assert is_full or sum(map(len, before)) + len(entries[0]) > MAX_BYTES
-        last[kind] = entries
+        last[tag_suffix] = entries
 
 
 @given(runs, runs)
@@ -93,18 +93,18 @@ def test_merged_batches_are_as_if_all_had_been_added_to_one(
 ) -> None:
     left, right = Batch(), Batch()
     expected = fill(left, first)
-    for kind, entries in fill(right, second).items():
-        expected[kind] += entries
-    left.positions = {"": "1", "shop": "5"}
-    right.positions = {"": "2", "bank": "9"}
+    for tag_suffix, entries in fill(right, second).items():
+        expected[tag_suffix] += entries
+    left.positions = {"": Position("1"), "shop": Position("5")}
+    right.positions = {"": Position("2"), "bank": Position("9")}
 
     left.merge(right)
 
     assert framed(left) == expected
     assert left.records == sum(map(len, expected.values()))
-    assert left.size == sum(len(entry) for entries in expected.values() for entry in entries)
-    assert left.kinds() == {kind: len(entries) for kind, entries in expected.items()}
-    assert left.positions == {"": "2", "shop": "5", "bank": "9"}
+    assert left.size_bytes == sum(len(entry) for entries in expected.values() for entry in entries)
+    assert left.counts() == {tag_suffix: len(entries) for tag_suffix, entries in expected.items()}
+    assert left.positions == {"": Position("2"), "shop": Position("5"), "bank": Position("9")}
 
 
 @given(runs, runs)
@@ -124,7 +124,7 @@ def test_it_takes_another_as_long_as_both_are_within_the_limits(
     takes = left.takes(right)
     left.merge(right)
 
-    within = left.records <= MAX_RECORDS and left.size <= MAX_BYTES
+    within = left.records <= MAX_RECORDS and left.size_bytes <= MAX_BYTES
     assert takes == (within or left.records == right.records)
 
 
@@ -152,10 +152,10 @@ def test_a_position_alone_makes_it_worth_sending() -> None:
     """Deletions and bookmarks have no record and still move the position."""
     batch = Batch()
 
-    batch.positions[""] = "7"
+    batch.positions[""] = Position("7")
 
     assert not batch.is_empty
-    assert list(batch.frames()) == []
+    assert list(batch.chunks()) == []
 
 
 def test_a_record_alone_makes_it_worth_sending() -> None:

@@ -22,7 +22,7 @@ ENTRY = protocol.entry_head(0) + protocol.pack({})
 def test_a_frame_is_tag_entries_and_chunk_whatever_the_number_of_entries(count: int) -> None:
     """Each size of msgpack's array header, and none of it as PackedForward's binary."""
     tag, entries, option = unpack(
-        protocol.frame("kube.events.normal", [ENTRY] * count, chunk="id=")
+        protocol.encode("kube.events.normal", [ENTRY] * count, chunk_id="id=")
     )
 
     assert tag == "kube.events.normal"
@@ -36,7 +36,7 @@ def test_a_frame_is_tag_entries_and_chunk_whatever_the_number_of_entries(count: 
 def test_a_frame_keeps_its_entries_in_order(tag: str, chunk: str, bodies: list[bytes]) -> None:
     entries = [protocol.entry_head(0) + protocol.pack({"body": body}) for body in bodies]
 
-    frame = unpack(protocol.frame(tag, entries, chunk=chunk))
+    frame = unpack(protocol.encode(tag, entries, chunk_id=chunk))
 
     assert frame[0] == tag
     assert [record["body"] for _, record in frame[1]] == bodies

@@ -1,4 +1,4 @@
-"""The body of a watch: pieces gathered while more is there, and cut into lines."""
+"""The body of a watch: pieces coalesced while more is there, and cut into lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from eventrouter.errors import ApiError
 from eventrouter.kube import events
-from eventrouter.kube.events import gathered, lines_of
+from eventrouter.kube.events import coalesced, lines_of
 
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -26,16 +26,16 @@ def split(data: bytes, cuts: list[int]) -> list[bytes]:
     cuts=st.lists(st.integers(min_value=0, max_value=10_000)),
     answers=st.lists(st.booleans()),
 )
-def test_lines_are_the_same_however_the_body_is_split_and_gathered(
+def test_lines_are_the_same_however_the_body_is_split_and_coalesced(
     lines: list[bytes], cut_off: bytes, cuts: list[int], answers: list[bool]
 ) -> None:
     body = b"".join(lines) + cut_off
     readiness = iter(answers)
-    pieces = gathered(
+    pieces = coalesced(
         split(body, cuts),
         is_more_there=lambda: next(readiness, False),
         on_arrival=lambda: None,
-        rest=lambda: None,
+        pause=lambda: None,
     )
 
     assert [line for some in lines_of(pieces) for line in some] == lines
@@ -44,16 +44,16 @@ def test_lines_are_the_same_however_the_body_is_split_and_gathered(
 def test_pieces_are_gathered_while_more_is_there_but_not_without_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(events, "_GATHER_BYTES", 10)
+    monkeypatch.setattr(events, "_COALESCED_BYTES", 10)
     arrivals: list[None] = []
 
     sizes = [
         len(piece)
-        for piece in gathered(
+        for piece in coalesced(
             [b"abcd"] * 5,
             is_more_there=lambda: True,
             on_arrival=lambda: arrivals.append(None),
-            rest=lambda: pytest.fail("there is more"),
+            pause=lambda: pytest.fail("there is more"),
         )
     ]
 
@@ -61,19 +61,19 @@ def test_pieces_are_gathered_while_more_is_there_but_not_without_bound(
     assert len(arrivals) == 1  # the end of a body is no arrival
 
 
-def test_what_comes_during_one_rest_is_gathered_too() -> None:
-    answers = iter([False, True, False])  # no; after the rest, yes; and then no further rest
-    rests: list[None] = []
+def test_what_comes_during_one_pause_is_gathered_too() -> None:
+    answers = iter([False, True, False])  # no; after the pause, yes; and then no further pause
+    pauses: list[None] = []
 
-    gathering = gathered(
+    gathering = coalesced(
         iter([b"one\n", b"two\n", b"three\n"]),
         is_more_there=lambda: next(answers),
         on_arrival=lambda: None,
-        rest=lambda: rests.append(None),
+        pause=lambda: pauses.append(None),
     )
 
     assert next(gathering) == b"one\ntwo\n"
-    assert len(rests) == 1
+    assert len(pauses) == 1
 
 
 def test_what_came_before_an_error_is_given_before_the_error() -> None:
@@ -84,8 +84,8 @@ def test_what_came_before_an_error_is_given_before_the_error() -> None:
         yield b"two\nthr"
         raise urllib3.exceptions.ProtocolError("cut")
 
-    pieces = gathered(
-        breaking(), is_more_there=lambda: True, on_arrival=lambda: None, rest=lambda: None
+    pieces = coalesced(
+        breaking(), is_more_there=lambda: True, on_arrival=lambda: None, pause=lambda: None
     )
     stream = lines_of(pieces)
 
@@ -95,7 +95,7 @@ def test_what_came_before_an_error_is_given_before_the_error() -> None:
 
 
 def test_a_line_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "_MAX_LINE_BYTES", 100)
+    monkeypatch.setattr(events, "MAX_EVENT_BYTES", 100)
 
     with pytest.raises(ApiError, match="without end"):
         list(lines_of(iter([b"x" * 60] * 3)))

@@ -11,8 +11,16 @@ from hypothesis import strategies as st
 from msgspec import to_builtins
 
 from eventrouter.errors import ApiError, BadLine
-from eventrouter.kube.parsing import parse_object, parse_page, parse_watch_event
-from eventrouter.kube.schema import Event, OddEvent
+from eventrouter.kube.parsing import (
+    Added,
+    Reached,
+    Updated,
+    WatchItem,
+    parse_object,
+    parse_page,
+    watch_events,
+)
+from eventrouter.kube.schema import Event, UntypedEvent
 from tests.support.events import make_event
 from tests.support.values import containers_of, integers, texts
 
@@ -24,38 +32,91 @@ objects = st.dictionaries(
 )
 
 
-def whole(event: Event) -> dict[str, Any]:
-    """All that was read of an odd object."""
-    assert isinstance(event, OddEvent)
-    return event.whole
+def raw(event: Event) -> dict[str, Any]:
+    """All that was read of an object that is no Event by its types."""
+    assert isinstance(event, UntypedEvent)
+    return event.raw
 
 
-@given(st.sampled_from(["ADDED", "MODIFIED", "odd"]), objects)
-def test_a_watch_event_is_read_whatever_its_object_holds(kind: str, content: Any) -> None:
+def item_of(line: bytes) -> WatchItem:
+    """The one item that is read from this line."""
+    (item,) = watch_events([line])
+    return item
+
+
+def line_of(type_: str, content: Any, **options: Any) -> bytes:
+    return json.dumps({"type": type_, "object": content}, **options).encode()
+
+
+# --- the lines of a watch
+
+
+@given(st.sampled_from(["ADDED", "MODIFIED"]), objects)
+def test_a_change_is_read_whatever_its_object_holds(type_: str, content: Any) -> None:
     """Lone surrogates too, which strict parsers refuse."""
-    line = json.dumps({"type": kind, "object": content}).encode()
+    item = item_of(line_of(type_, content))
 
-    read_kind, event = parse_watch_event(line)
-
-    assert (read_kind, repr(whole(event))) == (kind, repr(json.loads(json.dumps(content))))
+    assert isinstance(item, Added if type_ == "ADDED" else Updated)
+    assert repr(raw(item.event)) == repr(json.loads(json.dumps(content)))
 
 
 def test_real_text_is_read_as_it_is() -> None:
     event = make_event(message="Zurück: 😀 \u2028 \x00", without=("managedFields",))
-    line = json.dumps({"type": "ADDED", "object": event}, ensure_ascii=False).encode()
 
-    kind, read = parse_watch_event(line)
+    item = item_of(line_of("ADDED", event, ensure_ascii=False))
 
-    assert (kind, type(read), to_builtins(read)) == ("ADDED", Event, event)
+    assert isinstance(item, Added)
+    assert (type(item.event), to_builtins(item.event)) == (Event, event)
 
 
 def test_bytes_that_are_no_utf_8_damage_only_their_own_text() -> None:
     event = make_event(message="MARK")
-    line = json.dumps({"type": "ADDED", "object": event}).encode().replace(b"MARK", b"x\xffy")
 
-    kind, read = parse_watch_event(line)
+    item = item_of(line_of("ADDED", event).replace(b"MARK", b"x\xffy"))
 
-    assert (kind, whole(read)) == ("ADDED", event | {"message": "x\ufffdy"})
+    assert isinstance(item, Added)
+    assert raw(item.event) == event | {"message": "x\ufffdy"}
+
+
+def test_deletions_in_a_row_are_one_position_and_none_before_a_change() -> None:
+    """Half of all lines are deletions, and a change after them has got further."""
+    deleted = [
+        line_of("DELETED", make_event({"resourceVersion": str(version)}), separators=(",", ":"))
+        for version in (11, 12, 13)
+    ]
+    added = line_of("ADDED", make_event({"resourceVersion": "14"}))
+
+    assert list(watch_events(deleted)) == [Reached("13")]
+    assert [type(item) for item in watch_events([*deleted, added])] == [Added]
+    assert [type(item) for item in watch_events([*deleted, b"cut"])] == [Reached, BadLine]
+
+
+def test_a_bookmark_and_what_later_versions_may_send_is_a_position() -> None:
+    metadata = {"metadata": {"resourceVersion": "40"}}
+
+    assert item_of(line_of("BOOKMARK", metadata)) == Reached("40")
+    assert item_of(line_of("UNHEARD OF", metadata)) == Reached("40")
+    assert list(watch_events([line_of("BOOKMARK", {})])) == []
+
+
+@pytest.mark.parametrize("blank", [b"\n", b" \r\n"])
+def test_a_blank_line_is_nothing(blank: bytes) -> None:
+    assert list(watch_events([blank])) == []
+
+
+def test_an_error_line_is_an_error_and_what_comes_after_it_is_read_too() -> None:
+    """It is for the caller to stop there."""
+    failed = line_of("ERROR", {"kind": "Status", "code": 500, "message": "etcd is away"})
+    added = line_of("ADDED", make_event())
+
+    error, item = watch_events([failed, added])
+
+    assert isinstance(error, ApiError)
+    assert (error.reason, error.status) == ("watch_error", 500)
+    assert isinstance(item, Added)
+
+
+# --- pages
 
 
 def page_of(*items: Any, **metadata: Any) -> bytes:
@@ -70,6 +131,14 @@ def test_a_page_gives_its_events_its_revision_and_where_it_goes_on() -> None:
 
     assert [event.metadata.uid for event in page.items] == ["a", "b"]
     assert (page.resource_version, page.continue_token) == ("40", "t")
+
+
+def test_a_page_knows_how_many_events_and_bytes_it_is() -> None:
+    body = page_of(make_event(), 5, make_event(message="\ud800"))
+
+    page = parse_page(body)
+
+    assert (page.events, page.body_bytes) == (3, len(body))
 
 
 @pytest.mark.parametrize("rest", [{}, {"continue": ""}, {"continue": None}], ids=repr)
@@ -90,7 +159,7 @@ def test_one_odd_event_leaves_the_others_of_its_page_as_they_are(text: str) -> N
 
     odd, plain = parse_page(body.replace(b"MARK", b"\xff")).items
 
-    assert whole(odd)["extra"] in (text, "\ufffd")
+    assert raw(odd)["extra"] in (text, "\ufffd")
     assert plain.metadata.uid == "b"
 
 
@@ -132,18 +201,19 @@ def test_an_answer_that_is_no_list_says_so(body: bytes) -> None:
     ],
 )
 def test_a_line_that_is_no_watch_event_is_bad(line: bytes) -> None:
-    with pytest.raises(BadLine) as caught:
-        parse_watch_event(line)
+    error = item_of(line)
 
-    assert caught.value.reason == "bad_line"
-    assert len(str(caught.value)) < 500
-    assert "\n" not in str(caught.value)
+    assert isinstance(error, BadLine)
+    assert error.reason == "bad_line"
+    assert len(str(error)) < 500
+    assert "\n" not in str(error)
 
 
 @given(st.binary(max_size=60))
 @example(b'{"type":"ADDED","object":{}}\xff')
 def test_no_bytes_raise_anything_but_an_api_error(line: bytes) -> None:
-    for parse in (parse_watch_event, parse_object, lambda body: list(parse_page(body).items)):
+    list(watch_events([line]))
+    for parse in (parse_object, lambda body: list(parse_page(body).items)):
         try:
             parse(line)
         except ApiError:

@@ -11,7 +11,7 @@ from hypothesis import given
 from kubernetes import client
 
 from eventrouter.kube import schema
-from eventrouter.kube.schema import Event, ObjectMeta, OddEvent, odd_event
+from eventrouter.kube.schema import Event, ObjectMeta, UntypedEvent, untyped_event
 from tests.support.events import UID, make_event, read
 from tests.support.strange import strange_events
 
@@ -63,7 +63,7 @@ def test_an_event_with_every_field_is_packed_as_it_came() -> None:
 def test_an_event_whose_version_is_no_number_is_odd_and_has_none(version: str) -> None:
     event = read(make_event({"resourceVersion": version}))
 
-    assert isinstance(event, OddEvent)
+    assert isinstance(event, UntypedEvent)
     assert event.metadata.resource_version == ""
     assert event.metadata.uid == UID
 
@@ -72,7 +72,7 @@ def test_an_event_whose_version_is_no_number_is_odd_and_has_none(version: str) -
 def test_an_event_whose_uid_no_document_can_have_is_odd_and_has_none(uid: str) -> None:
     event = read(make_event({"uid": uid}))
 
-    assert isinstance(event, OddEvent)
+    assert isinstance(event, UntypedEvent)
     assert event.metadata.uid == ""
     assert event.metadata.resource_version == "1207"
 
@@ -94,13 +94,13 @@ def test_an_event_with_a_field_that_the_api_does_not_have_so_is_odd_and_whole(
 ) -> None:
     event = read(make_event(**changes))
 
-    assert isinstance(event, OddEvent)
-    assert event.whole == make_event(**changes)
+    assert isinstance(event, UntypedEvent)
+    assert event.raw == make_event(**changes)
 
 
-def test_of_an_odd_event_is_believed_what_has_its_type() -> None:
+def test_of_an_untyped_event_is_believed_what_has_its_type() -> None:
     created, observed = "2026-03-04T05:06:07Z", "2026-03-04T05:06:08.000001Z"
-    event = odd_event(
+    event = untyped_event(
         {
             "metadata": {"uid": 7, "resourceVersion": "12", "creationTimestamp": created, "x": 1},
             "series": {"count": "many", "lastObservedTime": observed},
@@ -118,8 +118,8 @@ def test_of_an_odd_event_is_believed_what_has_its_type() -> None:
 
 
 @given(strange_events)
-def test_any_object_at_all_can_be_an_odd_event(whole: dict[str, Any]) -> None:
-    assert odd_event(whole).whole is whole
+def test_any_object_at_all_can_be_an_untyped_event(raw: dict[str, Any]) -> None:
+    assert untyped_event(raw).raw is raw
 
 
 @pytest.mark.parametrize("writes", [0, 1, 3])
@@ -129,4 +129,4 @@ def test_managed_fields_are_read_for_their_times_alone(writes: int) -> None:
     metadata = json.dumps({"uid": "a", "resourceVersion": "1", "managedFields": managed})
     times = msgspec.json.decode(metadata, type=ObjectMeta).managed_fields
 
-    assert [write.time for write in times or ()] == [write["time"] for write in managed]
+    assert [entry.time for entry in times or ()] == [entry["time"] for entry in managed]

@@ -122,3 +122,22 @@ def test_parts_count_until_they_are_dropped(health: Health, clock: FakeClock) ->
 
     assert health.ailing() == []
     assert [complaint.partition(":")[0] for complaint in health.unready()] == ["lease"]
+
+
+def test_a_note_is_told_and_makes_nobody_unready(health: Health) -> None:
+    part = health.part()
+    part.note("buffer", "2 chunks wait")
+    assert health.notes() == ["buffer: 2 chunks wait"]
+    assert health.unready() == health.ailing() == []
+
+    part.note("buffer", "")
+
+    assert health.notes() == []
+
+
+def test_the_notes_of_a_part_end_with_it(health: Health) -> None:
+    health.part().note("buffer", "2 chunks wait")
+
+    health.drop_parts()
+
+    assert health.notes() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -28,6 +29,9 @@ NAMES = {
     "eventrouter_checkpoint_writes_total": {"result"},
     "eventrouter_errors_total": {"stage", "error_type"},
     "eventrouter_api_contact_timestamp_seconds": set(),
+    "eventrouter_lease_contact_timestamp_seconds": set(),
+    "eventrouter_buffer_chunks": {"outputs"},
+    "eventrouter_buffer_oldest_chunk_timestamp_seconds": {"outputs"},
     "eventrouter_last_ack_timestamp_seconds": set(),
     "eventrouter_last_delivered_timestamp_seconds": set(),
     "eventrouter_queue_events": set(),
@@ -61,6 +65,31 @@ def test_the_names_that_dashboards_and_alerts_use_are_there(metrics: Metrics) ->
     }
 
     assert {name: samples.get(name) for name in NAMES} == NAMES
+
+
+def test_every_value_of_a_label_is_there_from_the_start(metrics: Metrics) -> None:
+    """increase() sees nothing of a series whose first sample is already a 1."""
+    values = {
+        tuple(sample.labels.values()): sample.value
+        for family in metrics.registry.collect()
+        if family.name == "eventrouter_events_discarded"
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    }
+
+    assert values == {("bad_line",): 0, ("leadership_lost",): 0}
+    for family in metrics.registry.collect():
+        if family.name.startswith("eventrouter_") and family.type == "counter":
+            assert family.samples, family.name
+
+
+def test_what_waits_in_a_buffer_that_nobody_has_seen_is_not_nothing(metrics: Metrics) -> None:
+    for name in ("chunks", "oldest_chunk_timestamp_seconds"):
+        for outputs in ("required", "optional"):
+            value = metrics.registry.get_sample_value(
+                f"eventrouter_buffer_{name}", {"outputs": outputs}
+            )
+            assert math.isnan(value or 0)
 
 
 def test_every_metric_says_what_it_is(metrics: Metrics) -> None:

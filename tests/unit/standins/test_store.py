@@ -79,7 +79,7 @@ def test_events_that_share_a_lease_expire_at_one_revision(store):
     store.expire([("shop", "a"), ("shop", "b")])
 
     changes = watch.take(timeout=5)
-    assert [(change.kind, change.revision) for change in changes] == [("DELETED", 1003)] * 2
+    assert [(change.type, change.revision) for change in changes] == [("DELETED", 1003)] * 2
     gone = json.loads(changes[0].item)
     assert gone["metadata"]["resourceVersion"] == "1003"
     assert gone["reason"] == "Unhealthy"

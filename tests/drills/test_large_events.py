@@ -1,0 +1,50 @@
+"""A namespace full of the largest events that etcd takes: whoever may create events can do it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.drills.cgroup import memory_limited
+from tests.drills.drill import Drill, figure
+from tests.e2e.direct import stored, take_down
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.e2e
+
+EVENTS = figure(150, long=600)
+MESSAGE_BYTES = 1_400_000  # etcd takes 1.5 MiB
+MIB = 2**20
+LIMIT_BYTES = 128 * MIB  # the chart's
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Path | None]:
+    with memory_limited(LIMIT_BYTES) as path:
+        yield path
+
+
+def test_large_events_through_the_charts_memory(cgroup: Path | None, drill: Drill) -> None:
+    """Listed at a start, under a steady load: the watcher needs no restart, all arrive whole."""
+    pair = drill.pair()
+    pair.watcher.cgroup = cgroup
+    drill.follow(pair)
+    pair.watcher.kill()
+    for number in range(EVENTS):
+        event = stored(drill.random, f"large-{number}", "x" * MESSAGE_BYTES)
+        drill.etcd.put_all([event])
+    assert take_down(drill.client, drill.ledger) == EVENTS
+
+    with drill.under_load(10):
+        pair.watcher.start(wait=False)
+        eventually(pair.watcher.is_ready, timeout=60, what="a ready watcher")
+        pid = pair.watcher.pid
+        drill.recover()
+    peak = pair.watcher.peak_memory_bytes()
+    place = f"in a cgroup of {LIMIT_BYTES // MIB}" if cgroup else "no cgroup: its limit not tried,"
+    drill.note = f"peak {peak / MIB:.0f} MiB {place}"
+    drill.reckon()
+    assert (pair.watcher.pid, pair.watcher.is_running) == (pid, True)
+    assert peak < LIMIT_BYTES

@@ -1,0 +1,76 @@
+"""A list that takes longer than the API server remembers: a thin link, and compaction."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from socket import socket
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.drills.drill import Drill
+from tests.drills.kubeconfig import led_to
+from tests.drills.relay import Relay
+from tests.e2e.direct import stored, take_down
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.e2e
+
+EVENTS = 5_000
+BYTES_A_SECOND = 80_000
+
+
+class ThinLink(Relay):
+    """Passes so many bytes a second from the server, on each connection."""
+
+    def answering(self, client: socket) -> Callable[[bytes], None]:
+        def pass_on(data: bytes) -> None:
+            time.sleep(len(data) / BYTES_A_SECOND)
+            client.sendall(data)
+
+        return pass_on
+
+
+def test_list_slower_than_compaction(drill: Drill) -> None:
+    """After a gap: the list ends all the same, the watch begins, and no state since is missing.
+
+    Lost by nature are states that were overwritten before the list came to them; they alone.
+    """
+    port = urlsplit(drill.apiserver.url).port
+    assert port is not None
+    with ThinLink(port) as link:
+        pair = drill.pair(kubeconfig=led_to(drill.kubeconfig, link.port))
+        drill.follow(pair)
+        with drill.under_load(5):
+            shipped = drill.client.newest_revision()
+            drill.recover()
+            pair.watcher.kill()
+            drill.etcd.put_all(
+                [stored(drill.random, f"old-{number}", "old") for number in range(EVENTS)]
+            )
+            drill.etcd.compact(drill.etcd.revision())
+            assert take_down(drill.client, drill.ledger) >= EVENTS
+            pair.watcher.start(wait=False)
+            began = time.monotonic()
+            eventually(
+                lambda: pair.watcher.said("Listed the events") == 2,
+                timeout=300,
+                interval=0.5,
+                what="a list that came to its end",
+            )
+            listed = drill.client.newest_revision()
+            drill.note = f"the list took {time.monotonic() - began:.0f} s"
+            log = map(json.loads, pair.watcher.log_path.read_text().splitlines())
+            (resumed_at,) = (int(line["resumed_at"]) for line in log if "resumed_at" in line)
+            drill.gaps[shipped] = resumed_at
+            # An update that came before the list had shown its event has no old state.
+            drill.blurs.append((resumed_at, listed))
+            drill.sleep(3)
+            drill.recover()
+        drill.reckon()
+    metrics = pair.watcher.metrics()
+    assert metrics.total("eventrouter_relist_total", reason="expired") == 1
+    assert metrics.total("eventrouter_list_total", result="expired") > 0
+    assert metrics.total("eventrouter_events_received_total") < 1.1 * len(drill.ledger.states)
