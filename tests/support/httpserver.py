@@ -32,9 +32,11 @@ class Exchange(BaseHTTPRequestHandler):
 
 
 class HttpServer(ABC):
-    """Serves while its `with` block runs, each connection in a thread of its own."""
+    """Serves while its `with` block runs, each connection in a thread of its own. On any free port,
+    unless one is named.
+    """
 
-    def __init__(self, *, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, context: ssl.SSLContext | None = None, port: int = 0) -> None:
         serve = self.serve
 
         class Handler(Exchange):
@@ -44,7 +46,7 @@ class HttpServer(ABC):
             def do_POST(self) -> None:
                 serve(self)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         if context is not None:
             # The handshake is left to the connection's thread: a slow client must not stop others.
