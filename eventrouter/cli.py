@@ -16,6 +16,7 @@ from eventrouter.forward.connection import Address
 from eventrouter.ops import logs
 from eventrouter.process import EXIT_BAD_SETTING, EXIT_FAILED, EXIT_OK, Parser, stop_on_signal
 
+_COMMANDS = ("run", "check", "demo", "setup")
 _DESCRIPTION = """\
 Follows the events of a Kubernetes cluster and hands each state of each event to Fluent Bit over the
 Fluent forward protocol, with acknowledgements. Fluent Bit buffers, routes and delivers them.
@@ -24,6 +25,7 @@ commands:
   run    follow and hand over until stopped (the default)
   check  try every link once and say what works
   demo   try the pair without a cluster; see eventrouter demo --help
+  setup  prepare Elasticsearch or OpenSearch; see eventrouter setup --help
 """
 _EPILOG = """\
 Every option is also a variable: --forward is EVENTROUTER_FORWARD, and so on. The option wins.
@@ -93,7 +95,7 @@ def parser() -> Parser:
     """The parser of `eventrouter run`."""
     result = Parser(
         prog="eventrouter",
-        usage="eventrouter [run | check | demo] [options]",
+        usage="eventrouter [run | check | demo | setup] [options]",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
@@ -136,12 +138,16 @@ def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -
 def main(argv: Sequence[str] | None = None) -> int:
     """The command `eventrouter`. The exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    command = words.pop(0) if words[:1] in (["run"], ["check"], ["demo"]) else "run"
+    command = words.pop(0) if words and words[0] in _COMMANDS else "run"
     if command == "demo":
         stop = stop_on_signal()  # before the imports, which take half a second
         from eventrouter.demo.command import main as demo
 
         return demo(words, stop)
+    if command == "setup":
+        from eventrouter.setup.command import main as setup
+
+        return setup(words, stop_on_signal())
     arguments = parser().parse_args(words)
     try:
         settings = read_config(arguments, os.environ)

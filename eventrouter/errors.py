@@ -124,3 +124,15 @@ class CheckpointError(EventrouterError):
 
 class Deposed(CheckpointError):
     """Another watcher leads: the checkpoint is its to write."""
+
+
+class TargetError(EventrouterError):
+    """Elasticsearch or OpenSearch refused one request of the setup."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class TargetUnusable(TargetError):
+    """It refuses or fails every request: it is away, not trusted, or does not know the login."""

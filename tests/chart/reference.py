@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from eventrouter.cli import OPTIONS
+from eventrouter.setup.settings import OPTIONS as SETUP_OPTIONS
 from tests.chart.output_types import OutputTypes, table
 
 ROOT = Path(__file__).parents[2]
@@ -20,9 +21,10 @@ _TOP = """\
 
 # Configuration
 
-There are settings for [the watcher](#the-watcher), for [Fluent Bit](#fluent-bit), and for
-[the chart](#the-chart), which sets both. If you use the chart and it has a value for a setting,
-change the value. The metrics are in the [operations reference](operations.md#metrics).
+There are settings for [the watcher](#the-watcher), for [the setup](#the-setup) of the index, for
+[Fluent Bit](#fluent-bit), and for [the chart](#the-chart), which sets the watcher and Fluent Bit.
+If you use the chart and it has a value for a setting, change the value. The metrics are in the
+[operations reference](operations.md#metrics).
 """
 _WATCHER = """\
 ## The watcher
@@ -36,6 +38,17 @@ For the options of the demo, see `eventrouter demo --help`.
 _WATCHER_END = """\
 Two variables have no option: `EVENTROUTER_POD_NAME` and `EVENTROUTER_POD_UID`. The chart sets them.
 Together they identify the watcher in an election.
+"""
+_SETUP = """\
+## The setup
+
+`eventrouter setup` prepares Elasticsearch or OpenSearch: see [Set up the
+index](how-to/set-up-the-index.md). Give it exactly one of `--elasticsearch` and `--opensearch`.
+"""
+_SETUP_END = """\
+The login comes from variables only, so that it is in no process list: `EVENTROUTER_SETUP_USER` and
+`EVENTROUTER_SETUP_PASSWORD`, or `EVENTROUTER_SETUP_API_KEY`. If you add `_FILE` to a name, the
+variable names a file that holds the value.
 """
 _FLUENT = """\
 ## Fluent Bit
@@ -72,6 +85,9 @@ def page() -> str:
         _WATCHER,
         table(["option", "variable", "default", "meaning"], options()),
         _WATCHER_END,
+        _SETUP,
+        table(["option", "default", "meaning"], setup_options()),
+        _SETUP_END,
         _FLUENT,
         table(["variable", "default", "meaning"], variables(FLUENT / "fluent-bit.yaml")),
         _EXAMPLES,
@@ -93,6 +109,14 @@ def options() -> Iterator[list[str]]:
         meaning, default = found.groups()
         option_text = f"`{option.flag} {option.metavar}`"
         yield [option_text, f"`{option.variable}`", _default(default), meaning]
+
+
+def setup_options() -> Iterator[list[str]]:
+    """The options of `eventrouter setup`."""
+    for option in SETUP_OPTIONS:
+        meaning, _, default = option.help.removesuffix(")").rpartition(" (")
+        flag = " ".join(filter(None, (option.flag, option.metavar)))
+        yield [f"`{flag}`", _default(default), meaning]
 
 
 def variables(path: Path) -> Iterator[list[str]]:

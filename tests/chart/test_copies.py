@@ -10,7 +10,15 @@ import pytest
 import yaml
 
 from eventrouter import __version__
-from tests.chart.chart import CHART, ROOT, of_kind, one, template, write_readme
+from tests.chart import index_files
+from tests.chart.chart import (
+    CHART,
+    ROOT,
+    of_kind,
+    template,
+    workload_of,
+    write_readme,
+)
 
 COPIES = {
     CHART / "files" / "fluent": ROOT / "fluent",
@@ -45,6 +53,12 @@ def test_a_copy_has_the_same_bytes(copy: Path, source: Path):
     assert copy.read_bytes() == source.read_bytes(), WRITE
 
 
+def test_the_files_of_the_index_are_what_setup_writes():
+    assert {path.name: path.read_text() for path in index_files.FOLDER.iterdir()} == (
+        index_files.files()
+    ), WRITE
+
+
 def test_all_that_the_chart_reads_is_copied():
     assert {path.name for path in (CHART / "files" / "index").iterdir()} == {
         path.name for path in (ROOT / "fluent" / "index").iterdir()
@@ -63,7 +77,7 @@ def test_the_manifest_is_the_chart():
 
 def test_the_manifest_is_what_the_readme_names():
     objects = list(filter(None, yaml.safe_load_all(MANIFEST.read_text())))
-    deployment = one(objects, "Deployment")["metadata"]
+    deployment = workload_of(objects)["metadata"]
     assert (deployment["namespace"], deployment["name"]) == ("kube-system", "eventrouter")
     assert not of_kind(objects, "Pod")
 

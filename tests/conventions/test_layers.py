@@ -17,7 +17,7 @@ PACKAGE = ROOT / "eventrouter"
 LAYERS: list[set[str]] = [
     {"eventrouter", "errors", "clock", "process"},  # eventrouter itself: the version
     {"config", "ops"},
-    {"kube", "forward"},
+    {"kube", "forward", "setup"},
     {"capture", "checkpoint"},
     {"pipeline", "check"},
     {"app"},
@@ -42,11 +42,16 @@ PURE = {
     "kube.parsing",
     "kube.schema",
     "kube.status",
+    "setup.mapping",
+    "setup.mark",
+    "setup.objects",
+    "setup.plan",
+    "setup.roles",
 }
 # What a pure module may import from elsewhere: bytes, numbers and texts.
 HARMLESS = {
-    "__future__", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools",
-    "hashlib", "json", "math", "re", "struct", "typing",
+    "__future__", "abc", "collections", "contextlib", "dataclasses", "datetime", "enum",
+    "functools", "hashlib", "json", "math", "re", "struct", "typing",
     "unicodedata",
     "fluent", "msgpack", "msgspec", "orjson",
 }  # fmt: skip
@@ -129,6 +134,20 @@ def test_the_standins_import_nothing_else_of_ours() -> None:
         if wing(module) == "standins"
         for name in ours(module)
         if wing(name) != "standins"
+    }
+
+    assert not found
+
+
+def test_the_watcher_and_the_setup_know_nothing_of_each_other() -> None:
+    """The watcher never talks to a sink: the setup's command is all that does."""
+    shared = {"clock", "config", "errors", "eventrouter", "ops", "process"}
+    found = {
+        f"{module} imports {name}"
+        for module in MODULES
+        for name in ours(module)
+        if (wing(module) == "setup" and wing(name) not in shared | {"setup"})
+        or (wing(name) == "setup" and wing(module) not in {"setup", "cli"})
     }
 
     assert not found

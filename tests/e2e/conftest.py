@@ -15,6 +15,7 @@ import pytest
 from tests.e2e.ledger import Ledger
 from tests.e2e.load import NAMESPACES, Load
 from tests.e2e.pipeline import INDICES, Pipeline
+from tests.e2e.prepared import setup_of
 from tests.programs import ApiServer, Elasticsearch, Etcd, FluentBit, Part, Watcher
 from tests.programs.catalog import ESSENTIAL, find
 from tests.programs.jars import jdk
@@ -58,8 +59,11 @@ def session_elasticsearch(
 
 @pytest.fixture
 def elasticsearch(session_elasticsearch: Elasticsearch) -> Elasticsearch:
-    """Elasticsearch without a document: the node is shared, its indices are not."""
+    """Elasticsearch without a document, set up: the node is shared, its indices are not."""
     session_elasticsearch.delete(INDICES)
+    with setup_of(session_elasticsearch) as setup:
+        code, lines = setup.run("--force")
+    assert code == 0, lines
     return session_elasticsearch
 
 

@@ -7,7 +7,7 @@ from tests.programs.fluentbit import FluentBit
 from tests.programs.kubeclient import ApiRefused, KubeClient
 from tests.programs.part import Part
 from tests.programs.program import Program, ProgramError
-from tests.programs.search import Document, Elasticsearch
+from tests.programs.search import Document, Elasticsearch, OpenSearch
 from tests.programs.watcher import Watcher
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Etcd",
     "FluentBit",
     "KubeClient",
+    "OpenSearch",
     "Part",
     "Program",
     "ProgramError",

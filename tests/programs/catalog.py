@@ -11,13 +11,14 @@ from pathlib import Path
 
 from tests.programs.golang import GoProgram, Source
 from tests.programs.jars import build_elasticsearch, find_elasticsearch
+from tests.programs.opensearch_jars import build_opensearch, find_opensearch
 from tests.programs.part import Part, Recipe, installed, version_of
 
 # Every end-to-end test needs all of these.
 ESSENTIAL = ("etcd", "kube-apiserver", "elasticsearch", "fluent-bit", "openssl")
 # What `python -m tests.programs NAME` stands for.
 GROUPS = {
-    "e2e": (*ESSENTIAL, "etcdutl"),  # etcdutl: for one of the drills
+    "e2e": (*ESSENTIAL, "etcdutl", "opensearch"),  # etcdutl: for one of the drills
     "chart": ("helm", "helm-docs", "helm-unittest"),
     "bench": ("go-informer",),
 }
@@ -72,6 +73,7 @@ _GO_PROGRAMS = (
 RECIPES: dict[str, Recipe] = {
     **{program.name: program.recipe for program in _GO_PROGRAMS},
     "elasticsearch": Recipe(find_elasticsearch, build_elasticsearch),
+    "opensearch": Recipe(find_opensearch, build_opensearch),
     "fluent-bit": Recipe(find_fluent_bit),
     "openssl": Recipe(find_openssl),
 }

@@ -1,4 +1,4 @@
-"""Elasticsearch: the real one, one node."""
+"""Elasticsearch and OpenSearch: the real ones, one node."""
 
 from __future__ import annotations
 
@@ -129,3 +129,21 @@ class Elasticsearch(Program):
         }
         lines = [f"{key}: {json.dumps(value)}\n" for key, value in settings.items()]
         (config / "elasticsearch.yml").write_text("".join(lines))
+
+
+class OpenSearch(Elasticsearch):
+    """The same, as far as tests go."""
+
+    name = "opensearch"
+
+    def command(self) -> list[str]:
+        return [
+            str(self._jdk / "bin" / "java"),
+            "-Xms512m",
+            "-Xmx512m",
+            f"-Djava.io.tmpdir={self.directory}",
+            f"--class-path={self._home / 'lib'}/*:{self._home / 'classes'}",
+            "Launcher",
+            str(self.directory / "node"),
+            str(self.port),
+        ]

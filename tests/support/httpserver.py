@@ -13,6 +13,7 @@ class Exchange(BaseHTTPRequestHandler):
     """One connection; while a request is handled, that request and the way to answer it."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes: the second would wait 40 ms
 
     def body(self) -> bytes:
         """The body of the request. To be called once, if it has one."""
@@ -32,9 +33,11 @@ class Exchange(BaseHTTPRequestHandler):
 
 
 class HttpServer(ABC):
-    """Serves while its `with` block runs, each connection in a thread of its own."""
+    """Serves while its `with` block runs, each connection in a thread of its own. On any free port,
+    unless one is named.
+    """
 
-    def __init__(self, *, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, context: ssl.SSLContext | None = None, port: int = 0) -> None:
         serve = self.serve
 
         class Handler(Exchange):
@@ -44,7 +47,10 @@ class HttpServer(ABC):
             def do_POST(self) -> None:
                 serve(self)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+            def do_PUT(self) -> None:
+                serve(self)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         if context is not None:
             # The handshake is left to the connection's thread: a slow client must not stop others.
@@ -55,10 +61,11 @@ class HttpServer(ABC):
 
     @abstractmethod
     def serve(self, exchange: Exchange) -> None:
-        """Answer one GET or POST. Several threads call this at once."""
+        """Answer one GET, POST or PUT. Several threads call this at once."""
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        # Often enough that no test waits half a second for the end.
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

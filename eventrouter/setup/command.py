@@ -1,0 +1,140 @@
+"""`eventrouter setup`: one line for each object, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+from eventrouter.clock import Clock, Stop, SystemClock
+from eventrouter.errors import ConfigError, TargetError, TargetUnusable
+from eventrouter.ops import logs
+from eventrouter.process import EXIT_BAD_SETTING, EXIT_FAILED, EXIT_OK
+from eventrouter.setup.mapping import Json, Server
+from eventrouter.setup.objects import Found, Parameters, SetupObject, objects
+from eventrouter.setup.plan import Action, decide
+from eventrouter.setup.settings import Settings, parser, read_settings
+from eventrouter.setup.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What became of one object. If it is not good, something is left to do."""
+
+    word: str
+    object: str
+    text: str
+    is_good: bool
+
+    def __str__(self) -> str:
+        return f"{self.word:<10} {self.object}: {self.text}"
+
+
+def main(argv: Sequence[str], stop: Stop) -> int:
+    """Set up, or say why not. Returns the exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        settings = read_settings(arguments, os.environ)
+        logs.set_up(level="warning", log_format="text")
+        if settings.is_print:
+            print(json.dumps(bodies(settings.server, settings.parameters), indent=2))
+            return EXIT_OK
+        is_good = True
+        for line in set_up(settings, clock=SystemClock(), stop=stop):
+            print(line, flush=True)
+            is_good = is_good and line.is_good
+        return EXIT_OK if is_good else EXIT_FAILED
+    except ConfigError as error:
+        print(f"eventrouter setup: {error}", file=sys.stderr)
+        return EXIT_BAD_SETTING
+    except TargetError as error:
+        print(f"eventrouter setup: {error}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def bodies(server: Server, parameters: Parameters) -> Json:
+    """What setup writes, by path."""
+    return {wanted.path: wanted.body() for wanted in objects(server, parameters)}
+
+
+def set_up(settings: Settings, *, clock: Clock, stop: Stop) -> Iterator[Line]:
+    """Write what is missing or old, and tell of each object. Raises TargetUnusable."""
+    target = Target(
+        settings.url,
+        login=settings.login,
+        ca_file=settings.ca_file,
+        wait_seconds=settings.wait_seconds,
+        clock=clock,
+        stop=stop,
+    )
+    for wanted in objects(settings.server, settings.parameters):
+        yield _line(str(wanted), partial(_settle, target, wanted, settings))
+    today = datetime.fromtimestamp(clock.time(), UTC).strftime("%Y.%m.%d")
+    index = f"{settings.parameters.prefix}-{today}"
+    yield from _todays_index(target, index, settings)
+
+
+def _line(name: str, attempt: Callable[[], tuple[str, str, bool]]) -> Line:
+    try:
+        word, text, is_good = attempt()
+    except TargetUnusable:
+        raise
+    except TargetError as error:
+        return Line("FAILED", name, str(error), False)
+    return Line(word, name, text, is_good)
+
+
+def _settle(target: Target, wanted: SetupObject, settings: Settings) -> tuple[str, str, bool]:
+    """Bring one object to where it should be."""
+    found = _read(target, wanted)
+    decision = decide(wanted, found, force=settings.force)
+    is_good = decision.action is not Action.LEAVE
+    if not decision.action.is_write:
+        return decision.action.value, decision.reason, is_good
+    if settings.is_dry_run:
+        return f"would be {decision.action.value}", decision.reason, is_good
+    query = found.query if found else ""
+    target.put(wanted.path + query, wanted.body(), privilege=wanted.privilege)
+    after = _read(target, wanted)
+    if after is None or after.mark != wanted.mark or after.digest != wanted.mark.digest:
+        raise TargetError("it was written, and reads back different: did somebody write it too?")
+    return decision.action.value, decision.reason, is_good
+
+
+def _read(target: Target, wanted: SetupObject) -> Found | None:
+    answer = target.get(wanted.path, privilege=wanted.privilege)
+    if answer is None:
+        return None
+    try:
+        return wanted.found(answer)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise TargetError(f"GET {wanted.path} gives an answer of another form") from error
+
+
+def _todays_index(target: Target, index: str, settings: Settings) -> Iterator[Line]:
+    """One line if today's index is there: was it made by the template?"""
+    name = f"index {index}"
+    privilege = f"view_index_metadata on {settings.parameters.pattern}"
+    try:
+        answer = target.get(f"/{index}", privilege=privilege)
+        if answer is None:
+            return
+        mappings = next(iter(answer.values()))["mappings"]
+    except TargetUnusable:
+        raise
+    except TargetError as error:
+        yield Line("FAILED", name, str(error), False)
+        return
+    if str(mappings.get("dynamic")).lower() == "false":
+        yield Line("unchanged", name, "made by the template", True)
+        return
+    text = (
+        "made without the template, so events may be refused until tomorrow's index;"
+        " to have it made again, delete it and the events in it:"
+        f" curl -X DELETE {settings.url}/{index}"
+    )
+    yield Line("left", name, text, False)

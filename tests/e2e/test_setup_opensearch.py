@@ -1,0 +1,92 @@
+"""`eventrouter setup` on a real OpenSearch. Its published parts have no ISM and no security:
+tests/integration plays those."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from eventrouter.setup.mapping import Server
+from tests.e2e.conftest import GetPart
+from tests.e2e.prepared import TEMPLATE, Setup, setup_of
+from tests.programs import OpenSearch
+from tests.programs.jars import jdk
+
+pytestmark = pytest.mark.e2e
+TODAY = f"kube-events-{datetime.now(UTC):%Y.%m.%d}"
+
+
+@pytest.fixture(scope="module")
+def opensearch(part: GetPart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearch]:
+    home, java = part("opensearch"), jdk()
+    assert java is not None
+    with OpenSearch(tmp_path_factory.mktemp("opensearch"), home=home, jdk=java) as server:
+        yield server
+
+
+@pytest.fixture
+def setup(opensearch: OpenSearch) -> Iterator[Setup]:
+    with setup_of(opensearch, server=Server.OPENSEARCH) as command:
+        yield command
+    opensearch.request("DELETE", "/_index_template/*")
+    opensearch.delete("kube-events-*")
+
+
+def words(lines: list[str]) -> list[str]:
+    return [line.split("  ")[0] for line in lines]
+
+
+def test_from_nothing_and_again_and_no_value_is_refused(
+    opensearch: OpenSearch, setup: Setup
+) -> None:
+    code, lines = setup.run()
+    assert (code, words(lines)) == (0, ["created", "created"])
+    again, lines = setup.run()
+    assert (again, words(lines)) == (0, ["unchanged", "unchanged"])
+
+    long = "日" * 40_000
+    odd: list[dict[str, Any]] = [
+        {"event": {"message": long, "reason": long, "involvedObject": {"fieldPath": long}}},
+        {"event": {"metadata": {"labels": {"a.b": "y", "a": "x"}, "annotations": {"a.b": long}}}},
+        {"event": {"count": "many", "firstTimestamp": "0000", "series": {"count": 2.5}}},
+        {"event": {"eventTime": None, "lastTimestamp": "2999-12-31T23:59:59Z"}, "truncated": long},
+        {"old_event": {"count": {"not": "a number"}}, "unheard": [{"of": long}]},
+    ]
+    for number, source in enumerate(odd):
+        opensearch.request("PUT", f"/{TODAY}/_create/{number}", source)
+    assert opensearch.count(TODAY) == len(odd)
+    assert words(setup.run()[1]) == ["unchanged"] * 3
+
+
+def test_over_an_older_version_of_ours(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eventrouter.setup.objects.VERSION", 0)
+    setup.run()
+    monkeypatch.undo()
+
+    code, lines = setup.run()
+    assert (code, words(lines)) == (0, ["updated", "updated"])
+    assert words(setup.run()[1]) == ["unchanged", "unchanged"]
+
+
+def test_over_a_foreign_template_and_an_index_of_today(
+    opensearch: OpenSearch, setup: Setup
+) -> None:
+    foreign = {"index_patterns": ["kube-events-*"], "priority": 500, "template": {}}
+    opensearch.request("PUT", TEMPLATE, foreign)
+    opensearch.request("PUT", f"/{TODAY}/_create/1", {"verb": "ADDED"})
+
+    code, lines = setup.run()
+    assert (code, words(lines)) == (1, ["created", "left", "left"])
+    assert words(setup.run("--force")[1]) == ["unchanged", "replaced", "left"]
+
+
+def test_a_server_without_policies_is_named(opensearch: OpenSearch, setup: Setup) -> None:
+    """The published OpenSearch is one: it has no plugin for them."""
+    setup.front.url = opensearch.url
+
+    code, lines = setup.run()
+    assert (code, words(lines)) == (1, ["FAILED", "created"])
+    assert "the server has no /_plugins/_ism/policies" in lines[0]
