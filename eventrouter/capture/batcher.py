@@ -96,7 +96,9 @@ class Batcher:
                 continue
             if newer_than is not None and not is_update:
                 self._note_first_sight(record)
-            self._add(batch, record)
+            batch.add(record.tag_suffix, record.entry)
+            if record.truncated is not None:
+                self._count_truncated(record.truncated)
             if batch.is_full:
                 yield batch
                 batch = Batch()
@@ -146,13 +148,13 @@ class Batcher:
         """Add the record of a state, from now on its event's last seen one; its resourceVersion."""
         record = self._shaper.shape(event, verb, old_state)
         self._states.put(record.uid, record.state)
-        self._add(batch, record)
-        return record.resource_version
-
-    def _add(self, batch: Batch, record: Record) -> None:
         batch.add(record.tag_suffix, record.entry)
         if record.truncated is not None:
-            self._metrics.truncated.labels(record.truncated).inc()
+            self._count_truncated(record.truncated)
+        return record.resource_version
+
+    def _count_truncated(self, reason: str) -> None:
+        self._metrics.truncated.labels(reason).inc()
 
 
 def _revision(event: Event) -> int:

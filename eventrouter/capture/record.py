@@ -31,8 +31,7 @@ _DAY = 24 * 3600 * 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The seconds of an EventTime are 32 bits, of which Fluent Bit keeps the last two values for itself.
 _MAX_SECONDS = 0xFFFFFFFD
-# The buffer of a Shaper that has packed something larger is given back.
-_KEPT_BUFFER_BYTES = 256 * 1024
+_LARGE_BYTES = 256 * 1024
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -93,6 +92,8 @@ class Shaper:
             state = self._pack(body)
         record_id = document_id(uid, version, state)
         entry = self._entry(nanoseconds, verb, state, old_state, record_id, truncated)
+        if len(entry) > _LARGE_BYTES:
+            self._buffer = bytearray()  # else it would keep the size of the largest record ever
         if len(entry) > MAX_RECORD_BYTES:
             truncated = "size"
             entry = self._entry(nanoseconds, verb, state, None, record_id, truncated)
@@ -111,10 +112,7 @@ class Shaper:
         that room would take a fifth more.
         """
         self._encode_into(value, self._buffer)
-        packed = bytes(self._buffer)
-        if len(packed) > _KEPT_BUFFER_BYTES:
-            self._buffer = bytearray()
-        return packed
+        return bytes(self._buffer)
 
     def _entry(
         self,
