@@ -16,8 +16,10 @@ from tests.support.terminal import Chunk, Terminal
 
 PICTURE = Path(__file__).with_name("run.svg")
 COLUMNS, LINES = 100, 22
-SECONDS = 12  # until Ctrl-C
+SECONDS = 12  # until Ctrl-C, at least
 
+# So that the last frame shows the header, the rows and the summary.
+_FEW_ROWS_AFTER_A_HEADER = r"TIME [^\n]*\n(?:[^\n]*\n){2,8}[^\n]*\Z"
 _TITLE = "make run: the events of a small cluster as a live table, and a summary at the end"
 
 
@@ -28,6 +30,7 @@ def record() -> list[Chunk]:
     ) as terminal:
         terminal.wait_for("ADDED")
         terminal.wait_for(f"0:{SECONDS:02}  ")
+        terminal.wait_for(_FEW_ROWS_AFTER_A_HEADER)
         terminal.press_ctrl_c()
         if terminal.wait() != 0:
             raise SystemExit(f"make run failed:\n{terminal.output}")

@@ -1,9 +1,9 @@
 """The reflector: follows the events of a namespace or of the cluster, and never loses its place.
 
-Named after client-go's (tools/cache/reflector.go), with another aim. That one keeps a copy of
-all objects and may skip states; this one keeps nothing and must not. So it never lists
-to catch up where the API server still has the changes, and where it has compacted some it goes
-back to the oldest revision that is left.
+Named after client-go's (tools/cache/reflector.go), with another aim: that one keeps a copy of all
+objects and may skip states, this one must not skip any. So it watches from its position as long as
+the API server holds the changes since then, and lists only if it must: at the oldest revision that
+is held, so that the watch after it shows as much as possible state by state.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What is done to an Event that cannot go whole: cut it, so that it never holds up the rest. Pure.
+"""Cuts an Event that cannot be sent whole, so that it never holds up the others. Pure.
 
-A real API server hands out none of these; a damaged stream, another server behind the same address,
-or a later API may.
+A real API server sends no such Event; a damaged stream, another server behind the same address, or
+a later API may.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 MAX_DEPTH = 16
 
 _INTEGERS = range(-(2**63), 2**64)
-# What a shortened container keeps: more than an Event has fields, and at the least of
-# KEPT_CHARACTERS no shortened Event is over 2 MB.
+# A shortened container keeps so many items, more than an Event has fields. With the least of
+# KEPT_CHARACTERS no shortened Event is larger than 2 MB.
 _KEPT_ITEMS = 24
 KEPT_CHARACTERS = (32 * 1024, 1024, 16)
 

@@ -147,7 +147,7 @@ class Keeper:
         try:
             return not any(map(self._buffer.has_content, _awaited(self._buffer.chunks())))
         except BufferUnseen as error:
-            self._unseen.report(str(error), reason=error.reason)
+            self._report_unseen(error)
             return False
 
     def _wait_until_written(self, beat: Callable[[], None]) -> None:
@@ -227,10 +227,15 @@ class Keeper:
         except BufferUnseen as error:
             if acked:  # before that it may not be there yet
                 self._metrics.errors.labels("buffer", error.reason).inc()
-                self._unseen.report(f"{error}; trying again", reason=error.reason)
+                self._report_unseen(error)
                 self._backlog.lose_sight(str(error))
         else:
             self._unseen.end()
+
+    def _report_unseen(self, error: BufferUnseen) -> None:
+        """Log one message until it is over: while a folder is deleted, each try fails anew."""
+        if not self._unseen.is_on:
+            self._unseen.report(f"{error}; trying again", reason=error.reason)
 
     def _move(self, acked: Positions, chunks: list[str]) -> None:
         """The last landmark, if any, is passed: move `delivered`, and set the next one."""

@@ -12,14 +12,24 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.chart.output_types import OutputTypes
 from tests.programs.required import required
 
 Json = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "eventrouter"
-CASES = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*.yaml"))
+EXAMPLES = {f"example {path.stem}": path for path in sorted((CHART / "examples").glob("*.yaml"))}
+# Values files by name: of `ci/`, one for each feature, and the examples for users.
+FILES = {
+    path.name.removesuffix("-values.yaml"): path for path in sorted((CHART / "ci").glob("*.yaml"))
+} | EXAMPLES
+CASES = list(FILES)
 NEWEST = "1.36.0"
+# Ten times as fast, where PyYAML has libyaml.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Stands in the template of the chart's README where the tables are to come.
+OUTPUT_TABLES = "<!-- the types of outputs -->\n"
 
 
 class Refused(Exception):
@@ -50,10 +60,10 @@ def template(
     namespace: str = "logging",
     kube_version: str = NEWEST,
 ) -> str:
-    """The chart's text, with the values of a file of `ci/` and more values as JSON."""
+    """The chart's text, with the values of a file and more values as JSON."""
     return helm(
         *("template", release, str(CHART), "--namespace", namespace),
-        *("--kube-version", kube_version, "--values", str(CHART / "ci" / f"{case}-values.yaml")),
+        *("--kube-version", kube_version, "--values", str(FILES[case])),
         *("--values", "-"),
         text=values,
     )
@@ -62,7 +72,7 @@ def template(
 def render(case: str = "default", values: Json | None = None, **options: str) -> list[Json]:
     """The chart's objects."""
     text = template(case, values=json.dumps(values or {}), **options)
-    return [document for document in yaml.safe_load_all(text) if document]
+    return [document for document in yaml.load_all(text, Loader=LOADER) if document]
 
 
 def refusal(values: Json) -> str:
@@ -76,14 +86,14 @@ def notes(case: str = "default", values: Json | None = None) -> str:
     """What is told after an installation."""
     text = helm(
         *("install", "events", str(CHART), "--namespace", "logging", "--dry-run=client"),
-        *("--values", str(CHART / "ci" / f"{case}-values.yaml"), "--values", "-"),
+        *("--values", str(FILES[case]), "--values", "-"),
         text=json.dumps(values or {}),
     )
     return text.partition("\nNOTES:\n")[2]
 
 
 def write_readme(folder: Path) -> None:
-    """Make a chart's README of its values. Skips the test without helm-docs."""
+    """Make a chart's README of its values and outputs. Skips the test without helm-docs."""
     subprocess.run(
         [
             *(required("helm-docs"), "--chart-search-root", str(folder), "--log-level", "warning"),
@@ -92,6 +102,10 @@ def write_readme(folder: Path) -> None:
         check=True,
         timeout=60,
     )
+    readme = folder / "README.md"
+    text, tables = readme.read_text(encoding="utf-8"), OutputTypes(folder).tables(level=3)
+    assert text.count(OUTPUT_TABLES) == 1
+    readme.write_text(text.replace(OUTPUT_TABLES, tables), encoding="utf-8")
 
 
 def one(objects: list[Json], kind: str) -> Json:
@@ -113,8 +127,8 @@ def pod_of(objects: list[Json]) -> Json:
 
 
 def sidecar_of(objects: list[Json]) -> Json:
-    """The Fluent Bit container."""
-    container: Json = pod_of(objects)["initContainers"][0]
+    """The Fluent Bit container, which starts right before the watcher."""
+    container: Json = pod_of(objects)["initContainers"][-1]
     assert container["name"] == "fluent-bit"
     return container
 

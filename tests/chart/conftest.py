@@ -6,6 +6,7 @@ import subprocess
 from contextlib import ExitStack
 
 import pytest
+import yaml
 
 from tests.chart.chart import env_of, pod_of, render, sidecar_of, write_config
 from tests.programs import ApiServer, Etcd, FluentBit
@@ -33,6 +34,8 @@ def cluster(tmp_path_factory):
             server.client.call("POST", accounts, {"metadata": {"name": "default"}})
         priority = {"metadata": {"name": "high"}, "value": 1000}
         server.client.call("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", priority)
+        runtime = {"metadata": {"name": "gvisor"}, "handler": "gvisor"}
+        server.client.call("POST", "/apis/node.k8s.io/v1/runtimeclasses", runtime)
         yield server
 
 
@@ -60,17 +63,19 @@ def certificate(tmp_path_factory):
 @pytest.fixture
 def start_sidecar(fluent_bit, tmp_path):
     """Starts Fluent Bit with the chart's config and variables; only buffer and certificates are
-    somewhere else. `secrets` are the cluster's, by name: what each key holds.
+    somewhere else. `secrets` are the cluster's, by name: what each key holds. `edit` may change the
+    outputs before they are run.
     """
     with ExitStack() as started:
 
-        def start(values, *, secrets=None):
+        def start(values, *, secrets=None, edit=None):
             objects = render(values=values)
             folder = tmp_path / "sidecar"
             folder.mkdir()
             config = write_config(objects, folder)
             mounted = _mount_certificates(objects, folder, secrets)
-            config.write_text(config.read_text().replace(CERTIFICATES, f"{mounted}/"))
+            text = config.read_text().replace(CERTIFICATES, f"{mounted}/")
+            config.write_text(_edited(text, edit) if edit else text)
             variables = {
                 name: value
                 if isinstance(value, str)
@@ -99,3 +104,11 @@ def _mount_certificates(objects, folder, secrets):
             for item in secret["items"]:
                 (target / item["path"]).write_text(secrets[secret["secretName"]][item["key"]])
     return folder / "tls"
+
+
+def _edited(text, edit):
+    config = yaml.safe_load(text)
+    outputs = {output["alias"]: output for output in config["pipeline"]["outputs"]}
+    edit(outputs)
+    config["pipeline"]["outputs"] = list(outputs.values())
+    return yaml.safe_dump(config)

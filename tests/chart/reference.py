@@ -4,11 +4,12 @@ writes it."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from eventrouter.cli import OPTIONS
 from eventrouter.setup.settings import OPTIONS as SETUP_OPTIONS
+from tests.chart.output_types import OutputTypes, table
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "configuration.md"
@@ -30,7 +31,8 @@ _WATCHER = """\
 
 `eventrouter` and `eventrouter check` take these options. An option overrides its variable, and an
 empty variable counts as not set. A size is a number of bytes, or has a unit: `64K` is 64,000;
-`64Ki` and `64KiB` are 65,536. In the chart, put a variable that has no value of its own into `env`.
+`64Ki` and `64KiB` are 65,536. In the chart, put a variable that has no value of its own into
+`watcher.env`.
 For the options of the demo, see `eventrouter demo --help`.
 """
 _WATCHER_END = """\
@@ -67,6 +69,12 @@ _CHART = """\
 `helm install` takes these values by `--set` and `--values`. The chart refuses a key that is not
 listed here, and names it.
 """
+_OUTPUT_TYPES = """\
+### Types of outputs
+
+`outputs` is a map from a name of your choice to an output. The keys here are those of one output,
+such as `host` for `outputs.NAME.host`; which there are depends on its `type`.
+"""
 
 
 def page() -> str:
@@ -86,16 +94,11 @@ def page() -> str:
         *(part for path in examples for part in _example(path)),
         _CHART,
         chart_values(),
+        chart_rules(),
+        _OUTPUT_TYPES,
+        OutputTypes().tables(level=4),
     ]
     return "\n".join(parts)
-
-
-def table(head: list[str], rows: Iterable[list[str]]) -> str:
-    """A table of Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(
-        "|" + "".join(f" {cell} |" if cell else " |" for cell in cells) + "\n" for cells in lines
-    )
 
 
 def options() -> Iterator[list[str]]:
@@ -128,6 +131,13 @@ def variables(path: Path) -> Iterator[list[str]]:
             return
         name, default, meaning = cells
         yield [f"`{name}`", _default(default.strip("()")), meaning]
+
+
+def chart_rules() -> str:
+    """What the chart's README says of rules, one heading lower."""
+    _, heading, rest = CHART_README.read_text(encoding="utf-8").partition("\n## Rules\n")
+    assert heading, f"{CHART_README} has no section Rules"
+    return f"### Rules\n{rest.partition(chr(10) + '## ')[0]}"
 
 
 def chart_values() -> str:

@@ -24,7 +24,7 @@ def run_steps(text: str, shell: str, folder) -> list[str]:
     path = shutil.which(shell)
     if path is None:
         pytest.skip(f"there is no {shell}")
-    (steps,) = re.findall(r"(?ms)^[A-Z]+, ONCE\n(.*?)(?:\n\n|\Z)", text)
+    (steps,) = re.findall(r"(?ms)^BEFORE THE FIRST EVENTS: elasticsearch\n(.*?)(?:\n\n|\Z)", text)
     lines = [line for line in steps.splitlines() if line.startswith("    ")]
     for name in ("curl", "kubectl"):
         (folder / name).write_text(STAND_IN)
@@ -52,7 +52,7 @@ def test_with_defaults_the_next_step_is_elasticsearch():
     assert "outputs.elasticsearch.host=HOST" in text
     assert "TWO ROUTES" not in text
     assert "must be on the nodes already" in text
-    assert "CHART is what was given to helm install" in text
+    assert "CHART is what you gave to helm install" in text
     assert "stdout: what kubectl logs shows" in text
 
 
@@ -94,7 +94,7 @@ def test_the_steps_for_an_eck_cluster_check_its_certificate(shell, tmp_path):
 
 def test_an_index_that_is_there_already_is_told_of():
     for case in ("elasticsearch", "opensearch"):
-        assert "One that events have made already, such as today's" in notes(case)
+        assert "An index that exists already, such as today's" in notes(case)
 
 
 def test_nothing_of_the_notes_is_left_running():
@@ -116,8 +116,9 @@ def test_opensearch_has_steps_of_its_own():
 
 def test_a_config_map_of_ones_own_is_named():
     text = notes("existing-config-map")
-    assert "your ConfigMap my-fluent-bit" in text
+    assert "Your ConfigMap my-fluent-bit" in text
     assert "ELASTICSEARCH" not in text
+    assert "BEFORE THE FIRST EVENTS" not in text
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_warnings_are_given_where_they_apply(values, warning):
 
 def test_with_several_replicas_the_logs_of_all_are_shown():
     # `kubectl logs deployment/…` takes one pod, which may be one that stands by.
-    text = notes(values={"replicas": 2})
+    text = notes(values={"replicaCount": 2})
     selector = "app.kubernetes.io/instance=events,app.kubernetes.io/name=eventrouter"
     assert f"kubectl logs -f -n logging --tail=-1 --selector {selector}\n" in text
     assert "kubectl logs -f -n logging deployment/" not in text
@@ -147,6 +148,20 @@ def test_with_several_replicas_the_logs_of_all_are_shown():
 
 def test_what_an_outage_does_is_told_for_each_output():
     text = notes("several")
-    assert "elasticsearch: required" in text
-    assert "http: optional: while it is down, its oldest events are dropped past 1073 MB" in text
-    assert "only *.warning" in text
+    assert "elasticsearch: required. Nothing is dropped while it is down" in text
+    dropped = "While it is down, its oldest events are dropped past 1073 MB"
+    assert f"  http: optional. {dropped}. It takes *.warning\n" in text
+    assert f"  archive: optional. {dropped}\n" in text
+
+
+def test_an_output_without_an_address_is_told_of():
+    assert "  elasticsearch: off, until you set outputs.elasticsearch.host\n" in notes()
+    text = notes(values={"outputs": {"k": {"type": "kafka"}, "elasticsearch": {"enabled": False}}})
+    assert "  k: off, until you set outputs.k.brokers\n" in text
+    assert "  elasticsearch: off" not in text
+
+
+def test_each_elasticsearch_has_steps_of_its_own():
+    text = notes(values={"outputs": {name: {"type": "opensearch", "host": name} for name in "ab"}})
+    assert "BEFORE THE FIRST EVENTS: a\n" in text
+    assert "BEFORE THE FIRST EVENTS: b\n" in text

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.chart.chart import CASES, CHART, ROOT, helm, of_kind, one, render
+from tests.chart.chart import CASES, CHART, FILES, ROOT, helm, of_kind, one, render
 from tests.programs import ApiServer, KubeClient
 from tests.support.waiting import eventually
 
@@ -132,10 +132,10 @@ class Release:
         return helm(command, self.name, *arguments, *self._where)
 
     def install(self, case: str) -> None:
-        self.run("install", str(CHART), "--values", str(CHART / "ci" / f"{case}-values.yaml"))
+        self.run("install", str(CHART), "--values", str(FILES[case]))
 
     def upgrade(self, case: str) -> None:
-        self.run("upgrade", str(CHART), "--values", str(CHART / "ci" / f"{case}-values.yaml"))
+        self.run("upgrade", str(CHART), "--values", str(FILES[case]))
 
 
 @pytest.fixture

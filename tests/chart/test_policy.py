@@ -105,7 +105,10 @@ def test_roles_allow_just_what_is_needed(case):
         assert not [item for item in objects if "Role" in item["kind"]]
         return
     events = {"apiGroups": [""], "resources": ["events"], "verbs": ["list", "watch"]}
-    lease = one(objects, "Lease")["metadata"]["name"]
+    lease = one(objects, "Deployment")["metadata"]["name"]
+    if case == "overrides":
+        roles_of_release = of_kind(objects, "Role")[-1]["rules"]
+        assert roles_of_release.pop()["resources"] == ["secrets"]
     leases = [
         {
             "apiGroups": ["coordination.k8s.io"],

@@ -10,6 +10,7 @@ import yaml
 from eventrouter.cli import OPTIONS
 from eventrouter.ops.metrics import Metrics
 from tests.chart import reference
+from tests.chart.output_types import OutputTypes
 
 TEXT = reference.PAGE.read_text(encoding="utf-8")
 OPERATIONS = reference.ROOT / "docs" / "operations.md"
@@ -59,6 +60,14 @@ def test_every_value_of_the_chart_is_listed():
 
     values = reference.CHART_README.with_name("values.yaml").read_text(encoding="utf-8")
     check(yaml.safe_load(values), "")
+
+
+def test_every_key_of_every_type_of_output_is_listed():
+    types = OutputTypes()
+    for name in types.names:
+        assert f"#### `type: {name}`\n" in TEXT
+        rows = types.rows(types.schema(name), types.table[name]["values"])
+        assert {key.strip("`") for key, _, _ in rows} <= first_cells(), name
 
 
 def test_every_metric_is_on_the_page_about_operations():

@@ -8,7 +8,7 @@ import json
 import pytest
 import yaml
 
-from tests.chart.chart import CASES, CHART, NEWEST, helm, render, template
+from tests.chart.chart import CASES, CHART, FILES, NEWEST, helm, render, template
 
 try:
     from kubernetes_validate import utils as schemas
@@ -22,15 +22,26 @@ else:
 OPERATOR = "monitoring.coreos.com/v1"
 
 
+def without_texts(item):
+    """The object less what differs without a difference to its schema, so that few are left."""
+    if item["kind"] == "ConfigMap":
+        return {**item, "data": dict.fromkeys(item["data"], "")}
+    if item["kind"] == "Deployment":
+        annotations = item["spec"]["template"]["metadata"]["annotations"]
+        sums = {name: "" for name in annotations if name.startswith("checksum/")}
+        annotations.update(sums)
+    return item
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_lint_finds_nothing(case):
-    helm("lint", "--strict", str(CHART), "--values", str(CHART / "ci" / f"{case}-values.yaml"))
+    helm("lint", "--strict", str(CHART), "--values", str(FILES[case]))
 
 
 @pytest.mark.skipif(schemas is None, reason="kubernetes-validate is not installed")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_objects_are_valid_to_the_letter(version):
-    rendered = (json.dumps(item) for case in CASES for item in render(case))
+    rendered = (json.dumps(item) for case in CASES for item in map(without_texts, render(case)))
     for item in map(json.loads, dict.fromkeys(rendered)):
         if item["apiVersion"] != OPERATOR:
             schemas.validate(item, version, strict=True)

@@ -4,34 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
-import ssl
-import threading
-from collections import defaultdict
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
-from eventrouter.capture.record import Shaper
-from eventrouter.forward import protocol
-from eventrouter.forward.connection import Address, Connection
+from tests.chart.sinks import LOGIN, SECONDS, Entry, Sink, send, wait_for_delivery
 from tests.programs import FluentBit
-from tests.support.events import make_event, read
-from tests.support.httpserver import Exchange, HttpServer
-from tests.support.values import unpack
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
-SECONDS = 60.0
-LOGIN = {
-    "username": "router",
-    "password": 'p:a-s"w%ör$d',
-    "token": "e30.e30.t0k3n-_=",
-    "sharedKey": "shared #1",
-}
 AGGREGATOR = """
 service:
   flush: 0.2
@@ -56,52 +40,6 @@ pipeline:
 """
 
 
-class Entry(NamedTuple):
-    """What the watcher hands over for one event."""
-
-    id: str
-    tag: str
-    nanoseconds: int
-    record: dict[str, Any]
-
-
-class Request(NamedTuple):
-    """One request to a sink, and the status that it got."""
-
-    status: int
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-class Sink(HttpServer):
-    """An HTTP server that refuses the first requests. What it refuses, it has not taken."""
-
-    def __init__(self, *refusals: int, then: int, certificate: Path | None = None) -> None:
-        self._refusals = list(refusals)
-        self._then = then
-        self.requests: list[Request] = []
-        self._lock = threading.Lock()
-        context = None
-        if certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate)
-        super().__init__(context=context)
-
-    @property
-    def taken(self) -> list[Request]:
-        return [request for request in self.requests if request.status == self._then]
-
-    def serve(self, exchange: Exchange) -> None:
-        """Take or refuse the request, and note it."""
-        body = exchange.body()
-        headers = {name.lower(): value for name, value in exchange.headers.items()}
-        with self._lock:
-            status = self._refusals.pop(0) if self._refusals else self._then
-            self.requests.append(Request(status, exchange.path, headers, body))
-        exchange.reply(status)
-
-
 @pytest.fixture
 def secrets(certificate):
     """The cluster's Secrets."""
@@ -124,41 +62,6 @@ def aggregator(fluent_bit, certificate, tmp_path):
     folder = tmp_path / "aggregator"
     with FluentBit(folder, binary=fluent_bit, config=config, variables=variables) as running:
         yield running
-
-
-def send(sidecar, *, first: int = 0) -> list[Entry]:
-    """Some events by the watcher's own protocol, each kind in a frame, all acknowledged."""
-    odd: list[dict[str, Any]] = [
-        {"type": "Normal", "message": "日本語 \u2028 😀 \x00 \\ \"'"},
-        {"type": "Normal", "message": "x" * 40_000},
-        {"type": "Warning", "lastTimestamp": "2026-03-04T05:06:07.123456Z"},
-        {"type": "Warning", "lastTimestamp": "2026-03-04T05:06:07Z"},
-        {"type": "Strange"},
-    ]
-    frames: dict[str, list[bytes]] = defaultdict(list)
-    entries = []
-    for number, fields in enumerate(odd, first):
-        shaped = Shaper().shape(
-            read(make_event({"resourceVersion": str(number)}, **fields)), "ADDED", None
-        )
-        time, record = unpack(shaped.entry)
-        tag = f"kube.events.{shaped.tag_suffix}"
-        frames[tag].append(shaped.entry)
-        seconds, nanoseconds = int.from_bytes(time.data[:4]), int.from_bytes(time.data[4:])
-        entries.append(Entry(record["id"], tag, seconds * 10**9 + nanoseconds, record))
-    connection = Connection.open(Address.parse(sidecar.forward_url))
-    try:
-        for tag, packed in frames.items():
-            connection.send(protocol.encode(tag, packed, chunk_id=tag))
-            connection.await_ack(tag)
-    finally:
-        connection.close()
-    return entries
-
-
-def wait_for_delivery(sidecar) -> None:
-    """Until no output has anything left to send."""
-    eventually(lambda: not sidecar.chunk_files(), timeout=SECONDS, what="an empty buffer")
 
 
 def received_entries(path: Path) -> list[Entry]:
@@ -186,7 +89,7 @@ def test_what_an_aggregator_did_not_acknowledge_before_its_end_is_sent_again(
     aggregator, start_sidecar, secrets, tmp_path
 ):
     sink = {
-        "enabled": True,
+        "type": "forward",
         "host": "127.0.0.1",
         "port": aggregator.forward_port,
         "auth": {
@@ -217,7 +120,7 @@ def test_what_an_http_server_refused_comes_again_with_login_and_headers(
 ):
     with Sink(503, 503, then=200, certificate=certificate) as server:
         sink = {
-            "enabled": True,
+            "type": "http",
             "host": "127.0.0.1",
             "port": server.port,
             "uri": "/events?source=kubernetes",
@@ -247,7 +150,7 @@ def test_what_an_http_server_refused_comes_again_with_login_and_headers(
 def test_what_loki_refused_comes_again_with_labels_tenant_and_token(start_sidecar, secrets):
     with Sink(500, 500, then=204) as loki:
         sink = {
-            "enabled": True,
+            "type": "loki",
             "host": "127.0.0.1",
             "port": loki.port,
             "tenantId": "a-tenant",

@@ -40,6 +40,10 @@ def figure(short: T, *, long: T) -> T:
     return long if os.environ.get("DRILLS") == "long" else short
 
 
+# After an outage of ten minutes, the next try of a chunk may be five minutes away.
+RECOVERY_SECONDS = figure(180.0, long=600.0)
+
+
 class Drill:
     """The programs, the load with its ledger, and what becomes of it.
 
@@ -171,7 +175,7 @@ class Drill:
         """Let the load go on for a while, of a random length if two are given."""
         time.sleep(least if most is None else self.random.uniform(least, most))
 
-    def recover(self, *, timeout: float = 180.0) -> None:
+    def recover(self, *, timeout: float = RECOVERY_SECONDS) -> None:
         """To be called when a fault ends, or where it has no end when it has struck: the seconds
         until Elasticsearch holds every state that was written until then. The last is the drill's.
         """

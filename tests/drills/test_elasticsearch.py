@@ -24,14 +24,14 @@ def proxy(drill: Drill) -> Iterator[BulkProxy]:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """The project's own, except that in the short form Fluent Bit waits for 10 s between two tries
-    at most, in place of 60 s: the wait for its next try is most of what such a drill takes.
+    """The project's own, except that in the short form Fluent Bit waits for 20 s between two tries
+    at most, in place of 300 s: the wait for its next try is most of what such a drill takes.
     """
     folder = shutil.copytree(CONFIG.parent, tmp_path / "fluent")
     service = folder / "pipeline.yaml"
-    text, cap = service.read_text(), "scheduler.cap: 60"
+    text, cap = service.read_text(), "scheduler.cap: 300"
     assert cap in text
-    service.write_text(text.replace(cap, figure("scheduler.cap: 10", long=cap)))
+    service.write_text(text.replace(cap, figure("scheduler.cap: 20", long=cap)))
     return folder / CONFIG.name
 
 

@@ -27,7 +27,7 @@ OUTPUT_FILES = sorted((FLUENT / "outputs").glob("*.yaml"))
 EXAMPLES = sorted((FLUENT / "examples").glob("*.yaml"))
 TAGS = [f"kube.events.{type_}" for type_ in ("normal", "warning", "other")]
 
-# A waiting chunk has a file of a page at least, and a task (FLB_CONFIG_DEFAULT_TASK_MAP_SIZE_LIMIT).
+# A waiting chunk has a page at least, and one task (FLB_CONFIG_DEFAULT_TASK_MAP_SIZE_LIMIT).
 CHUNK_BYTES = 4096
 MOST_CHUNKS = 16_384
 
@@ -147,12 +147,12 @@ def test_only_this_machine_reaches_the_input_by_default(receiver: dict[str, Any]
 def test_waiting_chunks_leave_memory(config: dict[str, Any], receiver: dict[str, Any]) -> None:
     """1,024 descriptors are what many container runtimes give."""
     assert receiver["mem_buf_limit"] == 1, (
-        "mem_buf_limit must be one byte: without it a chunk that waits for one of two outputs stays "
-        "in memory, and at storage.max_chunks_up no output gets anything new"
+        "mem_buf_limit must be one byte: without it a chunk that waits for one of two outputs "
+        "stays in memory, and at storage.max_chunks_up no output gets anything new"
     )
     assert int(default_of(config["service"]["storage.max_chunks_up"])) <= 1024 - 150, (
-        "storage.max_chunks_up must be below the soft limit of descriptors: Fluent Bit opens so many "
-        "old chunks before anything else, and ends at each start if that fails"
+        "storage.max_chunks_up must be below the soft limit of descriptors: Fluent Bit opens as "
+        "many old chunks before anything else, and ends at each start if that fails"
     )
 
 

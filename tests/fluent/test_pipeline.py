@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -24,6 +25,11 @@ class Sidecar(FluentBit):
     """A Fluent Bit on one of our configs. Each test has its own, with its own ports and folder."""
 
     stop_seconds = SECONDS
+    limit = 0  # of descriptors, if not that of the tests
+
+    def command(self) -> list[str]:
+        prefix = ["prlimit", f"--nofile={self.limit}:"] if self.limit else []
+        return [*prefix, *super().command()]
 
     def __init__(self, binary: Path, config: Path, folder: Path, **variables: str) -> None:
         nobody = {"ES_PORT": str(free_port()), "FLUSH": "0.5", "GRACE": "1"}
@@ -114,3 +120,20 @@ def test_what_is_acked_outlives_a_kill(start: Callable[..., Sidecar]) -> None:
     eventually(
         lambda: {line["id"] for line in sidecar.lines()[before:]} == everything, timeout=SECONDS
     )
+
+
+def test_it_raises_its_own_limit_of_descriptors(start: Callable[..., Sidecar]) -> None:
+    """It starts itself anew in the same process, and goes on as it is if it may not."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    sidecar = start("stdout.yaml")
+    sidecar.kill()
+
+    sidecar.limit = 1024
+    sidecar.start()
+
+    wanted = 65_536 if most == resource.RLIM_INFINITY else min(most, 65_536)
+    assert resource.prlimit(sidecar.pid, resource.RLIMIT_NOFILE) == (max(1024, wanted), most)
+    environment = Path(f"/proc/{sidecar.pid}/environ").read_bytes().split(b"\0")
+    assert f"MAX_CHUNKS_UP={max(800, wanted // 4)}".encode() in environment
+    assert sidecar.send("kube.events.normal", {"id": "a"}) == {"ack": "Y2h1bms="}
+    assert sidecar.stop() == 0

@@ -23,7 +23,7 @@ from tests.support.processes import has_ended
 from tests.support.waiting import eventually
 
 SECRET = "s3cr3t"
-TRUNK = {"eventrouter.pipeline.DRAIN_SECONDS": 0.3, "eventrouter.pipeline.SEAL_SECONDS": 0.1}
+TRUNK = {"eventrouter.pipeline.DRAIN_SECONDS": 0.3, "eventrouter.pipeline.DELIVERY_SECONDS": 0.1}
 
 
 def test_the_process_that_forwards_all_day_never_holds_the_kubernetes_package(

@@ -17,7 +17,7 @@ from tests.support.waiting import eventually
 
 
 def _watched_from(server: ApiServer) -> int:
-    request = server.wait_for_requests(1, kind="watch")[0]
+    request = server.wait_for_requests(1, type="watch")[0]
     return int(request.query["resourceVersion"])
 
 
@@ -34,7 +34,7 @@ def test_a_first_list_by_pages_and_its_watch_leave_no_gap(
         expected = listed | cluster.ids(after=start)
         follower.wait_for_ids(expected)
 
-    pages = [request for request in server.requests if request.kind == "list"]
+    pages = [request for request in server.requests if request.type == "list"]
     limits = [25, 50, 100, 200, *[250] * math.ceil((len(listed) - 375) / 250)]
     assert [int(page.query["limit"]) for page in pages] == limits
     assert sorted(follower.ids) == sorted(expected)
@@ -114,7 +114,7 @@ def test_a_bookmark_moves_the_position(
         server.faults.inject_bookmark(cluster.revision)
         follower.wait_for_position(cluster.revision)
         server.faults.close_watches()
-        watches = server.wait_for_requests(2, kind="watch")
+        watches = server.wait_for_requests(2, type="watch")
 
         assert watches[1].query["resourceVersion"] == str(cluster.revision)
         assert len(follower.records) == 1
@@ -137,7 +137,7 @@ def test_a_resume_ships_only_what_is_new_with_its_old_state(
     check(follower.records, cluster)
     assert all(record["old_event"] for record in follower.records)
     probe, *pages, watch = server.requests
-    assert probe.kind == "probe"
+    assert probe.type == "probe"
     assert [page.query.get("resourceVersion") for page in pages] == [str(position), *[None] * 3]
     assert watch.query["resourceVersion"] == str(position)
 
@@ -153,7 +153,7 @@ def test_a_resume_without_old_states_asks_for_no_list(
         follower.wait_for_ids(cluster.ids(after=position))
 
     assert "old_event" not in follower.records[0]
-    assert [request.kind for request in server.requests] == ["probe", "watch"]
+    assert [request.type for request in server.requests] == ["probe", "watch"]
 
 
 def test_a_watch_that_ends_in_the_orderly_way_is_resumed_without_a_list(
@@ -164,16 +164,16 @@ def test_a_watch_that_ends_in_the_orderly_way_is_resumed_without_a_list(
     listed = cluster.ids()
     with Follower(server, kubeconfig) as follower:
         for number in range(1, 4):
-            server.wait_for_requests(number, kind="watch")
+            server.wait_for_requests(number, type="watch")
             server.wait_for_watches(1)
             cluster.update(name)
             follower.wait_for_ids(cluster.ids())
             server.faults.close_watches()
-        server.wait_for_requests(4, kind="watch")
+        server.wait_for_requests(4, type="watch")
 
     assert sorted(follower.ids) == sorted(cluster.ids())
     check(follower.records, cluster, listed=listed)
-    assert sum(request.kind == "list" for request in server.requests) == 1
+    assert sum(request.type == "list" for request in server.requests) == 1
 
 
 def test_the_field_selector_goes_to_the_api_server_but_not_with_a_probe(
@@ -187,13 +187,13 @@ def test_the_field_selector_goes_to_the_api_server_but_not_with_a_probe(
         cluster.update("a")
         cluster.update("b")
         server.faults.close_watches()
-        server.wait_for_requests(2, kind="watch")
+        server.wait_for_requests(2, type="watch")
         cluster.update("b")
         follower.wait_for(lambda: len(follower.records) == 3)
 
     assert {record["event"]["metadata"]["name"] for record in follower.records} == {"b"}
     for request in server.requests:
-        expected = None if request.kind == "probe" else "type=Warning"
+        expected = None if request.type == "probe" else "type=Warning"
         assert request.query.get("fieldSelector") == expected
 
 
@@ -209,7 +209,7 @@ def test_a_follower_of_one_namespace_asks_for_that_namespace_only(
         cluster.update("a", namespace="ours")
         follower.wait_for(lambda: len(follower.records) == 2)
         server.faults.close_watches()
-        server.wait_for_requests(2, kind="watch")
+        server.wait_for_requests(2, type="watch")
 
     assert {record["event"]["metadata"]["name"] for record in follower.records} == {"a"}
     assert {request.path for request in server.requests} == {"/api/v1/namespaces/ours/events"}

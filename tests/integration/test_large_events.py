@@ -61,7 +61,7 @@ def test_a_list_asks_for_as_many_events_as_their_size_allows(
 
     assert sorted(follower.ids) == sorted(cluster.ids())
     check(follower.records, cluster, listed=cluster.ids())
-    limits = [int(r.query["limit"]) for r in server.requests if r.kind == "list"]
+    limits = [int(r.query["limit"]) for r in server.requests if r.type == "list"]
     assert limits[:3] == [25, 50, 100]  # up, where nothing is large
     assert min(limits) == 1  # down, as some are dropped for their size
     assert limits[-1] > 1  # and up again

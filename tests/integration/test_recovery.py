@@ -72,11 +72,11 @@ def test_a_compacted_position_is_made_good_from_the_oldest_revision_held(
 
     assert sorted(follower.ids) == sorted(expected)
     check(follower.records, cluster, gap=oldest)
-    exact = [r for r in server.requests if r.kind == "list" and "resourceVersion" in r.query]
+    exact = [r for r in server.requests if r.type == "list" and "resourceVersion" in r.query]
     assert {request.query["resourceVersion"] for request in exact} == {str(oldest)}
-    watch = server.wait_for_requests(1, kind="watch")[0]
+    watch = server.wait_for_requests(1, type="watch")[0]
     assert watch.query["resourceVersion"] == str(oldest)
-    assert sum(request.kind == "probe" for request in server.requests) <= 20
+    assert sum(request.type == "probe" for request in server.requests) <= 20
 
 
 def test_a_gap_without_any_history_left_is_made_good_from_the_present(
@@ -110,7 +110,7 @@ def test_a_410_in_any_form_loses_nothing_and_repeats_nothing(
         server.wait_for_watches(1)
         server.faults.expire_watches(form)
         server.faults.close_watches()
-        server.wait_for_requests(2, kind="watch")
+        server.wait_for_requests(2, type="watch")
         cluster.update(name)
         cluster.create()
         follower.wait_for_ids(cluster.ids())
@@ -413,14 +413,14 @@ def test_server_errors_are_waited_out_longer_each_time_and_the_position_is_kept(
         follower.stop.waits.clear()
         server.faults.answer(status, times=5)
         server.faults.close_watches()
-        server.wait_for_requests(2, kind="watch")
+        server.wait_for_requests(2, type="watch")
         waits = list(follower.stop.waits)
         cluster.update(name)
         follower.wait_for_ids(cluster.ids())
 
     assert waits == pytest.approx([0.8, 1.6, 3.2, 6.4, 12.8])
-    kinds = [request.kind for request in server.requests[asked:]]
-    assert kinds == ["probe"] * 6 + ["watch"]
+    types = [request.type for request in server.requests[asked:]]
+    assert types == ["probe"] * 6 + ["watch"]
     assert sorted(follower.ids) == sorted(cluster.ids())
 
 
@@ -462,7 +462,7 @@ def test_a_refusal_in_the_middle_of_a_first_list_does_not_begin_it_again(
         follower.wait_for_position(cluster.revision)
 
     assert sorted(follower.ids) == sorted(cluster.ids())
-    assert sum(request.kind == "list" for request in server.requests) == 5 + 2
+    assert sum(request.type == "list" for request in server.requests) == 5 + 2
 
 
 @pytest.mark.parametrize("after_bytes", [0, 1, 5, 300, 1023, 5000, 9000])
@@ -476,7 +476,7 @@ def test_a_line_that_is_cut_by_a_reset_comes_again_whole(
         follower.wait_for_ids(cluster.ids())
         server.faults.cut_watches(after_bytes=after_bytes)
         names = cluster.fill(20)
-        server.wait_for_requests(2, kind="watch")
+        server.wait_for_requests(2, type="watch")
         cluster.update(names[4])
         follower.wait_for_ids(cluster.ids())
 
@@ -495,7 +495,7 @@ def test_a_good_while_of_watching_makes_the_next_wait_a_short_one(
         follower.wait_for_ids(cluster.ids())
         server.faults.answer(503, times=5)
         server.faults.close_watches()
-        server.wait_for_requests(2, kind="watch")
+        server.wait_for_requests(2, type="watch")
         server.wait_for_watches(1)
         cluster.update(name)
         follower.wait_for_ids(cluster.ids())
@@ -529,7 +529,7 @@ def test_a_line_damaged_on_its_way_costs_one_reconnect(
         server.wait_for_watches(1)
         cluster.create()
         server.faults.inject(line)
-        server.wait_for_requests(2, kind="watch")
+        server.wait_for_requests(2, type="watch")
         cluster.create()
         follower.wait_for_ids(cluster.ids())
 
@@ -563,7 +563,7 @@ def test_an_error_line_of_another_code_is_waited_out(
         server.wait_for_watches(1)
         cluster.create()
         server.faults.inject_error(code)
-        watches = server.wait_for_requests(2, kind="watch")
+        watches = server.wait_for_requests(2, type="watch")
         cluster.create()
         follower.wait_for_ids(cluster.ids())
 
@@ -599,7 +599,7 @@ def test_a_watch_names_its_own_end_with_some_spread(
 ) -> None:
     """90 seconds, so that a link that died is found soon; bookmarks are welcome."""
     with Follower(server, kubeconfig):
-        watch = server.wait_for_requests(1, kind="watch")[0]
+        watch = server.wait_for_requests(1, type="watch")[0]
 
     assert watch.query["timeoutSeconds"] == "90"
     assert watch.query["allowWatchBookmarks"] == "true"
@@ -619,7 +619,7 @@ def test_a_rotated_token_is_read_again(
         server.tokens = {"new"}
         server.write_kubeconfig(kubeconfig, token="new")
         server.faults.close_watches()
-        server.wait_for_requests(2, kind="watch")
+        server.wait_for_requests(2, type="watch")
         cluster.create()
         follower.wait_for_ids(cluster.ids())
 

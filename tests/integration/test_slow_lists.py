@@ -16,7 +16,7 @@ from tests.integration.follower import Follower
 
 
 def _is_next_page(request: Request) -> bool:
-    return request.kind == "list" and "continue" in request.query
+    return request.type == "list" and "continue" in request.query
 
 
 @contextmanager
@@ -103,7 +103,7 @@ def test_a_list_whose_revision_is_compacted_comes_to_its_end(
     assert {id_.rpartition("-")[0] for id_ in expected} <= kept
     _check_states(follower, cluster)
     # The pages of a list are five. None is asked for again but by a list for what is new.
-    pages = [request for request in server.requests if request.kind == "list"]
+    pages = [request for request in server.requests if request.type == "list"]
     assert len(pages) <= 6 * (2 + compactions)
     assert len(follower.records) < len({*follower.ids}) + 10 * (2 + compactions)
 

@@ -33,7 +33,9 @@ class Exchange(BaseHTTPRequestHandler):
 
 
 class HttpServer(ABC):
-    """Serves while its `with` block runs, each connection in a thread of its own."""
+    """Serves while its `with` block runs, each connection in a thread of its own. On any free port,
+    unless one is named.
+    """
 
     def __init__(self, *, context: ssl.SSLContext | None = None, port: int = 0) -> None:
         serve = self.serve

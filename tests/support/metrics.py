@@ -13,7 +13,7 @@ class Samples:
             sample for family in text_string_to_metric_families(text) for sample in family.samples
         ]
 
-    def total(self, name: str, **labels: str) -> float:
+    def total(self, name: str, /, **labels: str) -> float:
         """The sum of all samples of this name that have these labels; 0 if there is none."""
         return sum(
             sample.value

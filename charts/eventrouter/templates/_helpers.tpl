@@ -132,7 +132,7 @@ imagePullSecrets:
 - name: EVENTROUTER_OLD_EVENT_CACHE
   value: {{ .Values.watch.oldEventCache | quote }}
 - name: EVENTROUTER_LOG_LEVEL
-  value: {{ .Values.logLevel }}
+  value: {{ .Values.watcher.logLevel }}
 {{- with .Values.watch.namespaces }}
 - name: EVENTROUTER_NAMESPACE
   value: {{ join "," . | quote }}
@@ -156,5 +156,7 @@ imagePullSecrets:
   value: "::"
 - name: LOG_LEVEL
   value: {{ .Values.fluentBit.logLevel }}
-{{- include "eventrouter.outputs.env" . }}
+{{- with include "eventrouter.outputs.env" . | fromYamlArray }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}

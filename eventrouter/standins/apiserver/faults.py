@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 from eventrouter.standins.apiserver.encoding import encode
-from eventrouter.standins.apiserver.http import Kind, Request
+from eventrouter.standins.apiserver.http import Request, RequestType
 from eventrouter.standins.apiserver.objects import ALWAYS
 from eventrouter.standins.apiserver.status import Refusal
 from eventrouter.standins.apiserver.stream import Stream
@@ -22,7 +22,7 @@ _MESSAGES = {
 
 
 class _Answer(NamedTuple):
-    to: Kind | None
+    to: RequestType | None
     refusal: Refusal
 
 
@@ -39,7 +39,7 @@ class Faults:
         self,
         status: int,
         *,
-        to: Kind | None = None,
+        to: RequestType | None = None,
         times: int = 1,
         headers: Mapping[str, str] | None = None,
         message: str | None = None,
@@ -107,7 +107,7 @@ class Faults:
     def strike(self, request: Request) -> None:
         """Raise the refusal that is planned for this request, if there is one."""
         for answer in self._answers:
-            if answer.to in (None, request.kind):
+            if answer.to in (None, request.type):
                 self._answers.remove(answer)
                 raise answer.refusal
 

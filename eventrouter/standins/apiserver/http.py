@@ -11,7 +11,7 @@ from http.client import responses
 from typing import BinaryIO, Literal
 from urllib.parse import parse_qsl, urlsplit
 
-Kind = Literal["list", "probe", "watch", "other"]
+RequestType = Literal["list", "probe", "watch", "other"]
 
 # k8s.io/apiserver, pkg/endpoints/handlers/responsewriters/writers.go: smaller answers are not
 # compressed.
@@ -43,8 +43,8 @@ class Request:
         return self.query.get("watch", "0").lower() not in ("false", "0")
 
     @property
-    def kind(self) -> Kind:
-        """What a test would call it. A probe is an exact list of one item."""
+    def type(self) -> RequestType:
+        """What the request is for. A probe is an exact list of one item."""
         if not self.path.endswith("/events"):
             return "other"
         if self.is_watch:

@@ -15,8 +15,8 @@ from eventrouter.standins.apiserver.encoding import encode
 from eventrouter.standins.apiserver.faults import Faults
 from eventrouter.standins.apiserver.http import (
     LAST_CHUNK,
-    Kind,
     Request,
+    RequestType,
     chunk,
     head,
     read_request,
@@ -79,12 +79,12 @@ class ApiServer(StandIn):
             return list(self._streams)
 
     def wait_for_requests(
-        self, count: int, *, kind: Kind | None = None, timeout: float = 30.0
+        self, count: int, *, type: RequestType | None = None, timeout: float = 30.0
     ) -> list[Request]:
         """Wait until there have been so many requests (of a type) in all, and return them."""
 
         def enough() -> list[Request] | None:
-            found = [request for request in self.requests if kind in (None, request.kind)]
+            found = [request for request in self.requests if type in (None, request.type)]
             return found if len(found) >= count else None
 
         return self.wait_for(enough, timeout=timeout) or []

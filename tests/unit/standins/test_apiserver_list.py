@@ -195,7 +195,7 @@ def test_requests_are_noted_as_they_come(server, client):
     client.get(limit=250)
 
     probe, listing = server.wait_for_requests(2)
-    assert (probe.kind, listing.kind) == ("probe", "list")
+    assert (probe.type, listing.type) == ("probe", "list")
     assert (listing.method, listing.path, listing.query) == (
         *("GET", "/api/v1/events"),
         {"limit": "250"},
