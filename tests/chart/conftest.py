@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from contextlib import ExitStack
 
@@ -11,6 +12,7 @@ import yaml
 from tests.chart.chart import env_of, pod_of, render, sidecar_of, write_config
 from tests.programs import ApiServer, Etcd, FluentBit
 from tests.programs.required import required
+from tests.support.ports import free_port
 
 NAMESPACES = ("logging", "observability", "team-a", "team-b")
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -63,8 +65,8 @@ def certificate(tmp_path_factory):
 @pytest.fixture
 def start_sidecar(fluent_bit, tmp_path):
     """Starts Fluent Bit with the chart's config and variables; only buffer and certificates are
-    somewhere else. `secrets` are the cluster's, by name: what each key holds. `edit` may change the
-    outputs before they are run.
+    somewhere else, and the waits between two tries are short. `secrets` are the cluster's, by name:
+    what each key holds. `edit` may change the outputs before they are run.
     """
     with ExitStack() as started:
 
@@ -76,6 +78,11 @@ def start_sidecar(fluent_bit, tmp_path):
             mounted = _mount_certificates(objects, folder, secrets)
             text = config.read_text().replace(CERTIFICATES, f"{mounted}/")
             config.write_text(_edited(text, edit) if edit else text)
+            pipeline = folder / "pipeline.yaml"
+            waits = re.sub(
+                r"(?m)^( *scheduler\.(?:base|cap)): \d+$", r"\1: 2", pipeline.read_text()
+            )
+            pipeline.write_text(waits)
             variables = {
                 name: value
                 if isinstance(value, str)
@@ -86,7 +93,11 @@ def start_sidecar(fluent_bit, tmp_path):
                 folder,
                 binary=fluent_bit,
                 config=config,
-                variables={**variables, "BUFFER_PATH": str(folder / "buffer")},
+                variables={
+                    **variables,
+                    "BUFFER_PATH": str(folder / "buffer"),
+                    "OPTIONAL_PORT": str(free_port()),
+                },
             )
             return started.enter_context(sidecar)
 

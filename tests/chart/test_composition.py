@@ -19,6 +19,7 @@ from tests.chart.chart import (
     refusal,
     render,
     watcher_of,
+    workload_of,
 )
 from tests.chart.chart import template as text_of
 
@@ -62,7 +63,7 @@ def test_an_umbrella_chart_turns_it_off_and_on(umbrella):
     assert umbrella.render(eventrouter={"enabled": False}) == []
     for values in ({}, {"eventrouter": {"enabled": True}}):
         objects = umbrella.render(**values)
-        assert one(objects, "Deployment")["metadata"]["name"] == "events-eventrouter"
+        assert workload_of(objects)["metadata"]["name"] == "events-eventrouter"
 
 
 def test_what_is_given_to_a_dependency_is_as_strict(umbrella):
@@ -70,7 +71,7 @@ def test_what_is_given_to_a_dependency_is_as_strict(umbrella):
         eventrouter={"outputs": {"elasticsearch": {"host": "a"}, "stdout": {"enabled": False}}},
         **{"global": {"imageRegistry": "mirror.example.com", "of-another-chart": True}},
     )
-    assert list(outputs_of(objects)) == ["elasticsearch", "nothing"]
+    assert list(outputs_of(objects)) == ["elasticsearch"]
     assert watcher_of(objects)["image"].startswith("mirror.example.com/")
     with pytest.raises(Refused, match="additional properties 'replicas' not allowed"):
         umbrella.render(eventrouter={"replicas": 2})

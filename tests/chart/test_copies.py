@@ -11,7 +11,14 @@ import yaml
 
 from eventrouter import __version__
 from tests.chart import index_files
-from tests.chart.chart import CHART, ROOT, of_kind, one, template, write_readme
+from tests.chart.chart import (
+    CHART,
+    ROOT,
+    of_kind,
+    template,
+    workload_of,
+    write_readme,
+)
 
 COPIES = {
     CHART / "files" / "fluent": ROOT / "fluent",
@@ -70,7 +77,7 @@ def test_the_manifest_is_the_chart():
 
 def test_the_manifest_is_what_the_readme_names():
     objects = list(filter(None, yaml.safe_load_all(MANIFEST.read_text())))
-    deployment = one(objects, "Deployment")["metadata"]
+    deployment = workload_of(objects)["metadata"]
     assert (deployment["namespace"], deployment["name"]) == ("kube-system", "eventrouter")
     assert not of_kind(objects, "Pod")
 

@@ -149,7 +149,7 @@ def test_with_several_replicas_the_logs_of_all_are_shown():
 def test_what_an_outage_does_is_told_for_each_output():
     text = notes("several")
     assert "elasticsearch: required. Nothing is dropped while it is down" in text
-    dropped = "While it is down, its oldest events are dropped past 1073 MB"
+    dropped = "While it is down, its oldest events are dropped past 24 MB"
     assert f"  http: optional. {dropped}. It takes *.warning\n" in text
     assert f"  archive: optional. {dropped}\n" in text
 

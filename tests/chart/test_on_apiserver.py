@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.chart.chart import CASES, CHART, FILES, ROOT, helm, of_kind, one, render
+from tests.chart.chart import (
+    CASES,
+    CHART,
+    FILES,
+    ROOT,
+    helm,
+    of_kind,
+    render,
+    workload_of,
+)
 from tests.programs import ApiServer, KubeClient
 from tests.support.waiting import eventually
 
@@ -27,6 +36,7 @@ PATHS = {
     "ServiceAccount": "/api/v1/{}serviceaccounts",
     "PersistentVolumeClaim": "/api/v1/{}persistentvolumeclaims",
     "Deployment": "/apis/apps/v1/{}deployments",
+    "StatefulSet": "/apis/apps/v1/{}statefulsets",
     "Lease": "/apis/coordination.k8s.io/v1/{}leases",
     "NetworkPolicy": "/apis/networking.k8s.io/v1/{}networkpolicies",
     "PodDisruptionBudget": "/apis/policy/v1/{}poddisruptionbudgets",
@@ -75,6 +85,23 @@ def path_of(item, *, namespace=None):
     return PATHS[item["kind"]].format(f"namespaces/{where or 'logging'}/")
 
 
+def as_a_pod(workload):
+    """One of its pods: Pod Security refuses pods, and only warns of what makes them."""
+    template = workload["spec"]["template"]
+    # A StatefulSet's controller adds a volume for each claim.
+    claims = [
+        {"name": claim["metadata"]["name"], "persistentVolumeClaim": {"claimName": "of-the-pod"}}
+        for claim in workload["spec"].get("volumeClaimTemplates", [])
+    ]
+    name = {"name": "as-a-pod", "namespace": workload["metadata"]["namespace"]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": template["metadata"] | name,
+        "spec": template["spec"] | {"volumes": template["spec"]["volumes"] + claims},
+    }
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_every_object_is_accepted_in_a_restricted_namespace(case, cluster, operator):
     objects = render(case)
@@ -85,17 +112,7 @@ def test_every_object_is_accepted_in_a_restricted_namespace(case, cluster, opera
     ]
     for account in accounts:
         client.call("POST", path_of(account), account, accept=(201, 409))
-    deployment = one(objects, "Deployment")
-    template = deployment["spec"]["template"]
-    # Pod Security refuses pods, and only warns of what makes them.
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": template["metadata"]
-        | {"name": "as-a-pod", "namespace": deployment["metadata"]["namespace"]},
-        "spec": template["spec"],
-    }
-    for item in [*objects, pod]:
+    for item in [*objects, as_a_pod(workload_of(objects))]:
         if item["kind"] == "ServiceAccount":
             continue
         client.call("POST", f"{path_of(item)}?dryRun=All&fieldValidation=Strict", item)

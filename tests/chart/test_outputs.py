@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import yaml
 
 from tests.chart.chart import (
     CHART,
+    config_of,
     env_of,
     helm,
     one,
@@ -16,16 +15,16 @@ from tests.chart.chart import (
     pod_of,
     render,
     sidecar_of,
+    template_of,
 )
 from tests.chart.output_types import COMMON, OutputTypes
 
 TYPES = OutputTypes()
 ES = "elasticsearch"
-NOTHING = "nothing"
 
 
 def names(values):
-    return [name for name in outputs_of(render(values=values)) if name != NOTHING]
+    return list(outputs_of(render(values=values)))
 
 
 @pytest.mark.parametrize("name", TYPES.names)
@@ -64,7 +63,6 @@ def test_several_outputs_at_once_also_of_one_type():
         "slack-platform": "http",
         "slack-shop": "http",
         "archive": "s3",
-        "nothing": "null",
     }
     assert outputs["elasticsearch"]["host"] == "logs-es-http.logging.svc"
     assert outputs["opensearch"]["host"] == "opensearch"
@@ -109,44 +107,123 @@ def test_values_files_change_single_keys_of_an_output_and_null_takes_one_out(tmp
         files += ["--values", str(path)]
     objects = yaml.safe_load_all(helm("template", "x", str(CHART), *files))
     outputs = outputs_of([item for item in objects if item])
-    assert list(outputs) == ["a", "stdout", NOTHING]
+    assert list(outputs) == ["a", "stdout"]
     assert (outputs["a"]["host"], outputs["a"]["port"]) == ("first", 8443)
-    assert outputs["stdout"]["match_regex"] == r"^(?!optional[.]).*\.warning$"
+    assert outputs["stdout"]["match_regex"].endswith(r"(?:.*\.warning$)")
 
 
-@pytest.mark.parametrize("case", ["default", "elasticsearch-plain", "several", "s3-minio"])
-def test_each_event_has_an_output_that_takes_it(case):
-    nothing = outputs_of(render(case))[NOTHING]
-    assert nothing == {"name": "null", "alias": NOTHING, "match": "*"}
+OPTIONAL = {"type": "custom", "plugin": "nats"}
+REQUIRED = {**OPTIONAL, "required": True}
+
+
+def test_optional_outputs_have_a_queue_and_required_ones_do_not_see_it():
+    outputs = outputs_of(render(values={"outputs": {"x": OPTIONAL, "y": REQUIRED}}))
+    assert outputs["x"]["match"] == "optional.*"
+    for name in ("y", "stdout"):
+        assert "match" not in outputs[name]
+        assert outputs[name]["match_regex"] == "^(?!optional[.])(?:.+)"
+    files = config_of(render(values={"outputs": {"x": OPTIONAL}}))
+    # Its chunks must be the second input's: the watcher does not wait for those.
+    includes = yaml.safe_load(files["fluent-bit.yaml"])["includes"]
+    assert includes == ["pipeline.yaml", "optional.yaml"]
+    own = CHART / "files" / "fluent" / "optional.yaml"
+    assert files["optional.yaml"].strip() == own.read_text().strip()
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {},
+        {"x": REQUIRED},
+        {"stdout": {"required": False}},
+        {"x": {"type": "custom", "plugin": "null"}},
+        {"x": {**OPTIONAL, "enabled": False}},
+    ],
+)
+def test_without_an_optional_output_there_is_no_queue(outputs):
+    objects = render(values={"outputs": outputs})
+    assert config_of(objects).keys() == {"fluent-bit.yaml", "pipeline.yaml"}
+    for output in outputs_of(objects).values():
+        assert output["match"] == "*"
+        assert "storage.total_limit_size" not in output
+
+
+@pytest.mark.parametrize(
+    ("match", "optional", "required"),
+    [
+        ("*.warning", {"match": "optional.*.warning"}, r"^(?!optional[.])(?:.*\.warning$)"),
+        ("kube.*", {"match": "optional.kube.*"}, r"^(?!optional[.])(?:kube\..*$)"),
+    ],
+)
+def test_tags_are_chosen_in_the_queue_as_outside(match, optional, required):
+    values = {"x": {**OPTIONAL, "match": match}, "y": {**REQUIRED, "match": match}}
+    outputs = outputs_of(render(values={"outputs": values}))
+    assert optional.items() <= outputs["x"].items()
+    assert outputs["y"]["match_regex"] == required
+
+
+def test_tags_by_a_regular_expression_take_the_place_of_match():
+    extra = {"extra": {"match_regex": "^kube[.]"}}
+    values = {"x": {**OPTIONAL, **extra}, "y": {**REQUIRED, **extra}}
+    outputs = outputs_of(render(values={"outputs": values}))
+    assert outputs["x"]["match_regex"] == "^optional[.](?:kube[.])"
+    assert outputs["y"]["match_regex"] == "^(?!optional[.])(?:kube[.])"
+    (alone,) = (
+        output
+        for name, output in outputs_of(render(values={"outputs": {"y": values["y"]}})).items()
+        if name == "y"
+    )
+    assert alone["match_regex"] == "^kube[.]"
+    for output in (*outputs.values(), alone):
+        assert ("match" in output) != ("match_regex" in output)
+
+
+def test_an_event_passes_the_filters_once():
+    config = yaml.safe_load(config_of(render("filters"))["fluent-bit.yaml"])
+    matches = [filter_["match_regex"] for filter_ in config["pipeline"]["filters"]]
+    assert matches == [
+        r"^(?!optional[.])(?:.*\.normal$)",
+        "^(?!optional[.])(?:.+)",
+        r"^(?!optional[.])(?:kube\.events\.(normal|warning)$)",
+    ]
+    assert all("match" not in filter_ for filter_ in config["pipeline"]["filters"])
 
 
 @pytest.mark.parametrize(
     ("size", "bytes_"),
-    [("10Mi", 8000000), ("100Mi", 10485760), ("1Gi", 24000000), ("1.5Ti", 24000000)],
+    [("100M", 10_000_000), ("1Gi", 24_000_000), ("1.5Ti", 24_000_000), ("10Mi", 8_000_000)],
 )
-def test_an_optional_output_gets_a_tenth_of_the_volume_and_a_third_of_the_chunks(size, bytes_):
-    """A waiting chunk has 4 KiB at least, and Fluent Bit can hold 16,384 for all outputs."""
-    objects = render(
-        values={
-            "buffer": {"size": size},
-            "outputs": {
-                "x": {"type": "custom", "plugin": "nats"},
-                "y": {"type": "custom", "plugin": "nats", "required": True},
-            },
-        }
-    )
+def test_an_optional_output_gets_a_tenth_of_the_volume_within_bounds(size, bytes_):
+    objects = render(values={"buffer": {"size": size}, "outputs": {"x": OPTIONAL, "y": REQUIRED}})
     outputs = outputs_of(objects)
     assert outputs["x"]["storage.total_limit_size"] == str(bytes_)
     assert "storage.total_limit_size" not in outputs["y"]
 
 
+def test_chunks_of_the_largest_limit_leave_room_for_the_required_outputs():
+    # A chunk has 4 KiB at the least, and Fluent Bit has room for 16,384.
+    values = {"outputs": {"x": {**OPTIONAL, "limit": "40M"}}}
+    limit = int(outputs_of(render(values=values))["x"]["storage.total_limit_size"])
+    assert limit // 4096 < 16_384 * 2 // 3
+
+
+def test_s3_bounds_its_own_store():
+    archive = {"type": "s3", "bucket": "a"}
+    output = outputs_of(render(values={"outputs": {"x": archive}}))["x"]
+    assert output["store_dir_limit_size"] == 107374182
+    assert output["storage.total_limit_size"] == "24000000"
+    output = outputs_of(render(values={"outputs": {"x": {**archive, "limit": "5Gi"}}}))["x"]
+    assert output["store_dir_limit_size"] == "5Gi"
+    assert output["storage.total_limit_size"] == "24000000"
+
+
 def test_a_limit_is_what_it_says():
-    assert outputs_of(render("http"))["hooks"]["storage.total_limit_size"] == str(32 * 2**20)
+    assert outputs_of(render("http"))["hooks"]["storage.total_limit_size"] == "30000000"
 
 
 def test_required_outputs_are_never_cut():
     outputs = outputs_of(render("elasticsearch"))
-    assert outputs.keys() == {ES, "stdout", NOTHING}
+    assert outputs.keys() == {ES, "stdout"}
     for name in (ES, "stdout"):
         assert "storage.total_limit_size" not in outputs[name]
         assert outputs[name]["retry_limit"] == "no_limits"
@@ -156,12 +233,6 @@ def test_extra_wins():
     values = {"outputs": {ES: {"extra": {"trace_error": False, "workers": 4}}}}
     output = outputs_of(render("elasticsearch", values))[ES]
     assert (output["trace_error"], output["workers"]) == (False, 4)
-
-
-def test_tags_by_a_regular_expression_take_the_place_of_match():
-    output = outputs_of(render("custom"))["splunk"]
-    assert output["match_regex"] == r"^optional[.](?:kube\.)"
-    assert "match" not in output
 
 
 def test_an_eck_cluster_takes_one_value():
@@ -272,69 +343,43 @@ def test_elasticsearch_is_written_to_as_by_the_repositorys_own_config():
     path = CHART / "files" / "fluent" / "outputs" / "elasticsearch.yaml"
     (own,) = yaml.safe_load(path.read_text())["pipeline"]["outputs"]
     rendered = outputs_of(render("elasticsearch"))[ES]
+    of_the_output = {"host", "port", "path", "http_user", "http_passwd", "logstash_prefix"}
     for name, value in own.items():
-        if "${" not in json.dumps(value):
-            assert rendered[name] == value, name
-        else:
+        if name in of_the_output or name.startswith("tls"):
             assert name in rendered, name
-
-
-def config_of(values):
-    (config,) = [item for item in render(values={"outputs": values}) if item["kind"] == "ConfigMap"]
-    return config["data"]
-
-
-def test_optional_outputs_have_a_queue_of_their_own_and_the_others_do_not_see_it():
-    """fluent/optional.yaml has the reason. It comes first, so that its chunks are in forward.1."""
-    data = config_of(
-        {
-            ES: {"host": "a"},
-            "hooks": {"type": "http", "host": "b", "match": "*.warning"},
-            "named": {"type": "http", "host": "c", "extra": {"match_regex": "^kube[.].*"}},
-            "lake": {"type": "s3", "bucket": "d", "required": True, "match": "*.normal"},
-        }
-    )
-    config = yaml.safe_load(data["fluent-bit.yaml"])
-    assert config["includes"] == ["pipeline.yaml", "optional.yaml"]
-    assert data["optional.yaml"] == (CHART / "files/fluent/optional.yaml").read_text()
-    matches = {
-        output["alias"]: (output.get("match"), output.get("match_regex"))
-        for output in config["pipeline"]["outputs"]
-    }
-    assert matches == {
-        ES: (None, "^(?!optional[.]).+"),
-        "hooks": ("optional.*.warning", None),
-        "lake": (None, r"^(?!optional[.]).*\.normal$"),
-        "named": (None, "^optional[.](?:kube[.].*)"),
-        "stdout": (None, "^(?!optional[.]).+"),
-        NOTHING: ("*", None),
-    }
+            assert "${ES_" not in str(rendered[name]), name
+        else:
+            assert rendered[name] == value, name
 
 
 @pytest.mark.parametrize(
-    "values", [{}, {ES: {"host": "a"}}, {"stdout": {"required": False}}], ids=["", "es", "stdout"]
+    ("tag", "drops"), [("5.1.1", None), ("5.1.3", True), ("v5.2.0", True), ("x", None)]
 )
-def test_without_an_optional_output_there_is_no_queue(values):
-    data = config_of(values)
-    config = yaml.safe_load(data["fluent-bit.yaml"])
-    assert config["includes"] == ["pipeline.yaml"]
-    assert "optional.yaml" not in data
-    assert all(output["match"] == "*" for output in config["pipeline"]["outputs"])
+def test_what_the_server_refuses_for_good_is_dropped_where_fluent_bit_can_tell(tag, drops):
+    outputs = {ES: {"host": "a"}, "os": {"type": "opensearch", "host": "b"}}
+    values = {"outputs": outputs, "fluentBit": {"image": {"tag": tag}}}
+    for name in outputs:
+        output = outputs_of(render(values=values))[name]
+        assert output.get("drop_unrecoverable_records") is drops
 
 
-def test_a_filter_takes_an_event_once_before_the_queue():
-    values = {
-        "outputs": {"hooks": {"type": "http", "host": "b"}},
-        "fluentBit": {"filters": [{"name": "grep", "match": "*", "exclude": "reason x"}]},
-    }
-    (config,) = [item for item in render(values=values) if item["kind"] == "ConfigMap"]
-    (grep,) = yaml.safe_load(config["data"]["fluent-bit.yaml"])["pipeline"]["filters"]
-    assert grep == {"name": "grep", "match_regex": "^(?!optional[.]).+", "exclude": "reason x"}
+@pytest.mark.parametrize("name", [name for name in TYPES.names if name != "stdout"])
+def test_an_output_that_is_down_troubles_no_other(name):
+    key, *_ = TYPES.table[name]["address"]
+    value = {"auth": {"existingSecret": "s"}} if name == "slack" else {key: "splunk"}
+    entry = {"type": name, **value}
+    output = outputs_of(render(values={"outputs": {"x": entry}}))["x"]
+    assert output["log_suppress_interval"] == "60s"
+    if name not in ("kafka", "s3"):
+        assert output["net.max_worker_connections"] == 16
+        assert output["net.io_timeout"] == "60s"
+        assert output["workers"] == 1
+    assert output["retry_limit"] == (1_000_000 if name == "s3" else "no_limits")
 
 
-def test_fluent_bit_chooses_by_itself_how_many_chunks_it_maps():
-    """pipeline.yaml raises the number unless it is set."""
-    assert "MAX_CHUNKS_UP" not in env_of(sidecar_of(render("several")))
+def test_fluent_bit_is_left_to_raise_its_own_limits():
+    for case in ("default", "several"):
+        assert "MAX_CHUNKS_UP" not in env_of(sidecar_of(render(case)))
 
 
 def test_the_node_agent_is_told_off_when_the_events_are_written_directly():
@@ -344,7 +389,7 @@ def test_the_node_agent_is_told_off_when_the_events_are_written_directly():
         "elasticsearch": "true",
         "opensearch": "true",
     }.items():
-        pod = one(render(case), "Deployment")["spec"]["template"]["metadata"]
+        pod = template_of(render(case))["metadata"]
         key = "fluentbit.io/exclude_stdout-fluent-bit"
         assert pod["annotations"].get(key) == told, case
         assert pod["annotations"]["kubectl.kubernetes.io/default-container"] == "fluent-bit"

@@ -17,6 +17,7 @@ from tests.chart.chart import (
     render,
     sidecar_of,
     watcher_of,
+    workload_of,
 )
 
 every_case = pytest.mark.parametrize("case", CASES)
@@ -95,7 +96,7 @@ def test_only_the_watcher_has_the_token(case):
         for mount in container.get("volumeMounts", [])
         if mount["name"] == "token" or mount["mountPath"].startswith(TOKEN_PATH)
     ]
-    assert having == ["Deployment, watcher"]
+    assert having == [f"{workload_of(objects)['kind']}, watcher"]
 
 
 @every_case
@@ -105,7 +106,7 @@ def test_roles_allow_just_what_is_needed(case):
         assert not [item for item in objects if "Role" in item["kind"]]
         return
     events = {"apiGroups": [""], "resources": ["events"], "verbs": ["list", "watch"]}
-    lease = one(objects, "Deployment")["metadata"]["name"]
+    lease = workload_of(objects)["metadata"]["name"]
     if case == "overrides":
         roles_of_release = of_kind(objects, "Role")[-1]["rules"]
         assert roles_of_release.pop()["resources"] == ["secrets"]
@@ -128,7 +129,7 @@ def test_roles_allow_just_what_is_needed(case):
 def test_bindings_bind_our_account_to_our_roles(case):
     objects = render(case)
     account = pod_of(objects)["serviceAccountName"]
-    namespace = one(objects, "Deployment")["metadata"]["namespace"]
+    namespace = workload_of(objects)["metadata"]["namespace"]
     roles = {
         (role["kind"], role["metadata"]["name"], role["metadata"].get("namespace"))
         for role in objects
@@ -192,7 +193,7 @@ def test_everything_is_labelled_and_in_its_namespace(case):
 @every_case
 def test_services_policies_and_budgets_choose_our_pods_and_not_the_tests(case):
     objects = render(case)
-    deployment = one(objects, "Deployment")["spec"]
+    deployment = workload_of(objects)["spec"]
     chosen = deployment["selector"]["matchLabels"]
     ours = deployment["template"]["metadata"]["labels"]
     test = one(objects, "Pod")["metadata"]["labels"]
@@ -209,7 +210,7 @@ def test_services_policies_and_budgets_choose_our_pods_and_not_the_tests(case):
 
 def test_selector_never_changes():
     selectors = {
-        tuple(sorted(one(render(case), "Deployment")["spec"]["selector"]["matchLabels"].items()))
+        tuple(sorted(workload_of(render(case))["spec"]["selector"]["matchLabels"].items()))
         for case in CASES
         if case != "overrides"  # nameOverride is in it
     }

@@ -77,8 +77,12 @@ def test_wrong_values(values, message):
     ("values", "message"),
     [
         (
-            {"replicaCount": 2, "persistence": {"enabled": True}},
-            "replicaCount: with persistence.enabled there can be one only",
+            {"replicaCount": 2, "persistence": {"enabled": True, "existingClaim": "a"}},
+            "replicaCount: must be 1 with persistence.existingClaim",
+        ),
+        (
+            {"persistence": {"existingClaim": "a"}},
+            "persistence.enabled: must be true, as persistence.existingClaim is set",
         ),
         (
             {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}},
@@ -121,15 +125,15 @@ def test_wrong_values(values, message):
             outputs(elasticsearch={"host": "a", "tls": {"certKey": "tls.crt"}}),
             "outputs.elasticsearch.tls: a client certificate needs",
         ),
-        (outputs(x={**HTTP, "limit": "1M"}), "outputs.x.limit: 1M is too little"),
-        (outputs(x={**HTTP, "limit": "1Gi"}), "outputs.x.limit: 1Gi is too much; 40Mi is the most"),
+        (outputs(x={**HTTP, "limit": "1M"}), "outputs.x.limit: must be from 8M to 40M, and is 1M"),
+        (outputs(x={**HTTP, "limit": "1Gi"}), "outputs.x.limit: must be from 8M to 40M, and is"),
         (
             outputs(x={"type": "custom", "plugin": "nats", "limit": "7k"}),
-            "outputs.x.limit: 7k is too little",
+            "outputs.x.limit: must be from 8M to 40M, and is 7k",
         ),
         (outputs(x={**HTTP, "body": '{"a": "${no name}"}'}), "outputs.x.body: must not have"),
         (outputs(x={"type": "slack", "text": "]===]"}), "outputs.x.text: must not have"),
-        (outputs(nothing=HTTP), "outputs.nothing: must have another name"),
+        ({"outputs": {"to-optional": HTTP}}, "outputs.to-optional: must have another name"),
         (outputs(x={**HTTP, "extra": {"alias": "stdout"}}), "outputs.x.extra.alias: must be left"),
         (outputs(x={**HTTP, "extra": {"name": "nats"}}), "outputs.x.extra.name: must be left out"),
         (

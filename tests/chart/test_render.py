@@ -8,7 +8,16 @@ import json
 import pytest
 import yaml
 
-from tests.chart.chart import CASES, CHART, FILES, NEWEST, helm, render, template
+from tests.chart.chart import (
+    CASES,
+    CHART,
+    FILES,
+    NEWEST,
+    WORKLOADS,
+    helm,
+    render,
+    template,
+)
 
 try:
     from kubernetes_validate import utils as schemas
@@ -26,7 +35,7 @@ def without_texts(item):
     """The object less what differs without a difference to its schema, so that few are left."""
     if item["kind"] == "ConfigMap":
         return {**item, "data": dict.fromkeys(item["data"], "")}
-    if item["kind"] == "Deployment":
+    if item["kind"] in WORKLOADS:
         annotations = item["spec"]["template"]["metadata"]["annotations"]
         sums = {name: "" for name in annotations if name.startswith("checksum/")}
         annotations.update(sums)

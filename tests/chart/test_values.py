@@ -14,7 +14,9 @@ from tests.chart.chart import (
     pod_of,
     render,
     sidecar_of,
+    template_of,
     watcher_of,
+    workload_of,
 )
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -66,12 +68,11 @@ def test_given_variables_replace_ours():
         ("default", "RollingUpdate"),
         ("high-availability", "RollingUpdate"),
         ("spread", "RollingUpdate"),
-        ("persistence", "Recreate"),
         ("persistence-existing", "Recreate"),
     ],
 )
 def test_two_pods_never_share_a_volume(case, strategy):
-    assert one(render(case), "Deployment")["spec"]["strategy"]["type"] == strategy
+    assert workload_of(render(case))["spec"]["strategy"]["type"] == strategy
 
 
 def test_each_container_has_a_security_context_of_its_own():
@@ -94,7 +95,7 @@ def test_replicas_are_spread_over_nodes_unless_it_is_said_otherwise():
     (constraint,) = pod_of(render("high-availability"))["topologySpreadConstraints"]
     assert constraint["topologyKey"] == "kubernetes.io/hostname"
     assert constraint["whenUnsatisfiable"] == "ScheduleAnyway"
-    selector = one(render("high-availability"), "Deployment")["spec"]["selector"]
+    selector = workload_of(render("high-availability"))["spec"]["selector"]
     assert constraint["labelSelector"] == selector
     (constraint,) = pod_of(render("spread"))["topologySpreadConstraints"]
     assert constraint["topologyKey"] == "topology.kubernetes.io/zone"
@@ -102,7 +103,7 @@ def test_replicas_are_spread_over_nodes_unless_it_is_said_otherwise():
 
 def test_a_changed_object_of_the_release_restarts_the_pods():
     def sums(values):
-        annotations = one(render(values=values), "Deployment")["spec"]["template"]["metadata"]
+        annotations = template_of(render(values=values))["metadata"]
         return {
             name: value
             for name, value in annotations["annotations"].items()

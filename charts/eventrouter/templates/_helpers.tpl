@@ -21,6 +21,20 @@
 {{- .Values.namespaceOverride | default .Release.Namespace -}}
 {{- end }}
 
+{{/*
+What runs the pods, as kubectl names its kind: with claims of the chart's own a StatefulSet, so that
+each replica keeps its claim.
+*/}}
+{{- define "eventrouter.workload" -}}
+{{- and .Values.persistence.enabled (not .Values.persistence.existingClaim) | ternary "statefulset" "deployment" -}}
+{{- end }}
+
+{{/* Its name. The StatefulSet's, with a dash and ten characters, is a label of its pods. */}}
+{{- define "eventrouter.workloadName" -}}
+{{- $isStateful := eq (include "eventrouter.workload" .) "statefulset" -}}
+{{- include "eventrouter.fullname" . | trunc (ternary 52 63 $isStateful) | trimSuffix "-" -}}
+{{- end }}
+
 {{/* Name of what is outside the release's namespace, where two releases may have one name. */}}
 {{- define "eventrouter.outsideName" -}}
 {{- printf "%s:%s" (include "eventrouter.namespace" .) (include "eventrouter.fullname" .) -}}
@@ -86,6 +100,17 @@ annotations:
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{/*
+Whether the sidecar is of a version, or newer: "true", "false", or "" if its tag is no version. Takes
+`root` and `than`.
+*/}}
+{{- define "eventrouter.fluentBit.isNewer" -}}
+{{- $tag := .root.Values.fluentBit.image.tag | trimPrefix "v" -}}
+{{- if regexMatch "^[0-9]+\\.[0-9]+\\.[0-9]+" $tag -}}
+{{- semverCompare (printf ">=%s-0" .than) $tag -}}
+{{- end -}}
 {{- end }}
 
 {{/* Bytes of a quantity such as 1Gi. */}}

@@ -3,17 +3,15 @@ The properties of each type of output, on top of what all have: name, match, log
 Each takes `root` and `output`.
 */}}
 
-{{/* The file that the repository's own config uses too, with this output's values. */}}
+{{/*
+The file that the repository's own config uses too, with this output's address and index. From Fluent Bit
+5.1.3 on, what the server refuses for good is dropped and counted, and not tried for ever.
+*/}}
 {{- define "eventrouter.output.type.elasticsearch" -}}
 {{- $file := .root.Files.Get "files/fluent/outputs/elasticsearch.yaml" | fromYaml -}}
-{{- $properties := first $file.pipeline.outputs -}}
-{{- /* What is of this output, and not of Elasticsearch. */}}
-{{- range $name := keys $properties -}}
-{{- $isOwn := and (contains "${ES_" (get $properties $name | toString)) (ne $name "trace_error") -}}
-{{- if or $isOwn (has $name (list "name" "alias" "match")) -}}
-{{- $properties = omit $properties $name -}}
-{{- end -}}
-{{- end -}}
+{{- $properties := omit (first $file.pipeline.outputs)
+      "name" "alias" "match" "host" "port" "path" "http_user" "http_passwd"
+      "tls" "tls.verify" "tls.verify_hostname" "tls.ca_file" -}}
 {{- with .output -}}
 {{- $_ := set $properties "logstash_prefix" .indexPrefix -}}
 {{- if .cloudId -}}
@@ -29,7 +27,10 @@ Each takes `root` and `output`.
 {{- $_ := set $properties "name" "es" -}}
 {{- end -}}
 {{- end -}}
-{{- toYaml (omit $properties "tls.verify_hostname") -}}
+{{- if eq "true" (include "eventrouter.fluentBit.isNewer" (dict "root" .root "than" "5.1.3")) -}}
+{{- $_ := set $properties "drop_unrecoverable_records" true -}}
+{{- end -}}
+{{- toYaml $properties -}}
 {{- end }}
 
 {{- define "eventrouter.output.type.opensearch" -}}
@@ -116,8 +117,9 @@ endpoint: {{ . | quote }}
 {{- end }}
 # Beside Fluent Bit's own buffer, on the same volume; its default is below /tmp.
 store_dir: /buffers/s3/{{ .output.name }}
-{{- if not .output.required }}
-store_dir_limit_size: {{ include "eventrouter.output.limit" . }}
+{{- if .output.isOptional }}
+{{- $tenth := div (include "eventrouter.bytes" .root.Values.buffer.size | int64) 10 }}
+store_dir_limit_size: {{ .output.limit | default $tenth }}
 {{- end }}
 # This output takes `no_limits` for 5 tries, after which it never sends that file again.
 retry_limit: 1000000

@@ -44,6 +44,9 @@ values of which one turns it on, `addresses` those of them that are set; `isOn` 
 {{- $_ := set $output "isOn" (and (ne $output.enabled false) (or $addresses (not $type.address) | not | not)) -}}
 {{- $_ := set $output "plugin" ($type.plugin | default $output.plugin) -}}
 {{- $_ := set $output "login" $type.login -}}
+{{- $_ := set $output "common" (hasKey $type "common" | ternary $type.common (list "connections" "log")) -}}
+{{- /* What is printed never waits. */ -}}
+{{- $_ := set $output "isOptional" (not (or $output.required (has $output.plugin (list "stdout" "null")))) -}}
 {{- $_ := set $output "tlsProperties" $type.tls -}}
 {{- $_ := set $all $name $output -}}
 {{- end -}}
@@ -86,94 +89,82 @@ values of which one turns it on, `addresses` those of them that are set; `isOn` 
 {{- end }}
 
 {{/*
-Not empty if the output takes its events from the queue of the optional outputs, so that what it
-drops is its own (fluent/optional.yaml). Standard output never waits. Takes the output.
-*/}}
-{{- define "eventrouter.output.isQueued" -}}
-{{- if not (or .required (has .plugin (list "stdout" "null"))) -}}true{{- end -}}
-{{- end }}
-
-{{/* Not empty if any output takes its events from that queue. */}}
-{{- define "eventrouter.outputs.areQueued" -}}
-{{- range include "eventrouter.outputs" . | fromYaml -}}
-{{- include "eventrouter.output.isQueued" . -}}
-{{- end -}}
-{{- end }}
-
-{{/*
-What the output matches, once there is a queue for the optional outputs: their tags begin with
-`optional.`, and the others must not see the same events again. Takes the output.
-*/}}
-{{- define "eventrouter.output.match" -}}
-{{- $regex := .extra.match_regex | default "" | trimPrefix "^" -}}
-{{- if include "eventrouter.output.isQueued" . -}}
-{{- if $regex -}}
-match_regex: {{ printf "^optional[.](?:%s)" $regex | quote }}
-{{- else -}}
-match: {{ print "optional." .match | quote }}
-{{- end -}}
-{{- else -}}
-match_regex: {{ include "eventrouter.match.first" (dict "match" .match "regex" $regex) | quote }}
-{{- end -}}
-{{- end }}
-
-{{/* A regular expression for the tags that `match` or `regex` names, but not for those of the queue. */}}
-{{- define "eventrouter.match.first" -}}
-{{- if .regex -}}
-{{- printf "^(?!optional[.])(?:%s)" .regex -}}
-{{- else if eq .match "*" -}}
-^(?!optional[.]).+
-{{- else -}}
-{{- printf "^(?!optional[.])%s$" (regexQuoteMeta .match | replace "\\*" ".*") -}}
-{{- end -}}
-{{- end }}
-
-{{/*
-The outputs for Fluent Bit, as a list of properties. Last comes one that takes every event and does
-nothing with it, so that each event has an output.
+The outputs for Fluent Bit, as a list of properties: what all have, the login, TLS, the type's own, the
+values' `extra`. Rules come before all other processors.
 */}}
 {{- define "eventrouter.outputs.rendered" -}}
-{{- $areQueued := include "eventrouter.outputs.areQueued" . -}}
 {{- $rendered := list -}}
 {{- range $name, $output := include "eventrouter.outputs" . | fromYaml -}}
 {{- $context := dict "root" $ "output" $output -}}
-{{- $properties := dict "name" $output.plugin "alias" $name "match" $output.match "retry_limit" "no_limits" -}}
-{{- if include "eventrouter.output.isQueued" $output -}}
+{{- $properties := dict "name" $output.plugin "alias" $name "retry_limit" "no_limits" -}}
+{{- if $output.isOptional -}}
 {{- $_ := set $properties "storage.total_limit_size" (include "eventrouter.output.limit" $context) -}}
 {{- end -}}
-{{- range list "waiting" "login" "tls" -}}
+{{- range list "common" "login" "tls" -}}
 {{- $properties = include (printf "eventrouter.output.%s" .) $context | fromYaml | mergeOverwrite $properties -}}
 {{- end -}}
 {{- $ofType := include (printf "eventrouter.output.type.%s" $output.type) $context | fromYaml -}}
 {{- $rules := include "eventrouter.rules" $output.rules | fromYamlArray -}}
 {{- $processors := concat $rules (dig "processors" "logs" list $ofType) (dig "processors" "logs" list $output.extra) -}}
-{{- $properties = mergeOverwrite $properties $ofType $output.extra -}}
+{{- $properties = mergeOverwrite $properties $ofType (omit $output.extra "match_regex") -}}
 {{- with $processors -}}
 {{- $_ := set $properties "processors" (dict "logs" .) -}}
 {{- end -}}
-{{- if $areQueued -}}
-{{- $properties = include "eventrouter.output.match" $output | fromYaml | mergeOverwrite (omit $properties "match" "match_regex") -}}
-{{- else if $output.extra.match_regex -}}
-{{- $properties = omit $properties "match" -}}
-{{- end -}}
-{{- $rendered = append $rendered $properties -}}
-{{- end -}}
-{{- if not .Values.fluentBit.existingConfigMap -}}
-{{- $nothing := .Files.Get "files/fluent/outputs/null.yaml" | fromYaml -}}
-{{- $rendered = concat $rendered $nothing.pipeline.outputs -}}
+{{- $match := dict "match" $output.match "match_regex" $output.extra.match_regex -}}
+{{- $route := include "eventrouter.route" (dict "root" $ "match" $match "isOptional" $output.isOptional) | fromYaml -}}
+{{- $rendered = append $rendered (mergeOverwrite $properties $route) -}}
 {{- end -}}
 {{- toYaml $rendered -}}
 {{- end }}
 
+{{/* Whether there is an optional output, and so a queue for them: files/fluent/optional.yaml. */}}
+{{- define "eventrouter.outputs.haveQueue" -}}
+{{- range include "eventrouter.outputs" . | fromYaml -}}
+{{- if .isOptional }}true{{ end -}}
+{{- end -}}
+{{- end }}
+
 {{/*
-What keeps an output that is down, hangs or refuses from costing the others anything: few
-connections, each bounded in time, and each message at most six times a minute in the log.
+The tags that an output or a filter takes, as `match` or `match_regex`. With a queue for the optional
+outputs there are two of each event: one with the watcher's tag, and in the queue one whose tag begins
+with `optional.`. Takes `match`, with either key, and `isOptional`.
+
+Fluent Bit matches an expression at the beginning only, and takes one that matches no character for none.
 */}}
-{{- define "eventrouter.output.waiting" -}}
-{{- if ne .output.plugin "stdout" -}}
+{{- define "eventrouter.route" -}}
+{{- $match := .match.match | default "*" -}}
+{{- $expression := .match.match_regex | default "" | trimPrefix "^" -}}
+{{- if not (include "eventrouter.outputs.haveQueue" .root) -}}
+{{- ternary (dict "match_regex" .match.match_regex) (dict "match" $match) (not (empty $expression)) | toYaml -}}
+{{- else if .isOptional -}}
+{{- ternary (dict "match_regex" (printf "^optional[.](?:%s)" $expression)) (dict "match" (print "optional." $match)) (not (empty $expression)) | toYaml -}}
+{{- else -}}
+{{- if not $expression -}}
+{{- $expression = eq $match "*" | ternary ".+" (printf "%s$" (regexQuoteMeta $match | replace "\\*" ".*")) -}}
+{{- end -}}
+{{- dict "match_regex" (printf "^(?!optional[.])(?:%s)" $expression) | toYaml -}}
+{{- end -}}
+{{- end }}
+
+{{/* The filters of all events. With a queue for optional outputs, an event is filtered before it. */}}
+{{- define "eventrouter.filters" -}}
+{{- $filters := list -}}
+{{- range .Values.fluentBit.filters -}}
+{{- $route := include "eventrouter.route" (dict "root" $ "match" . "isOptional" false) | fromYaml -}}
+{{- $filters = append $filters (merge $route (omit . "match" "match_regex")) -}}
+{{- end -}}
+{{- toYaml $filters -}}
+{{- end }}
+
+{{/*
+What keeps an output that is down, hangs or refuses from troubling others: few connections that end, and
+few lines in the log. The interval is a switch: it is 10 seconds in truth, for each worker.
+*/}}
+{{- define "eventrouter.output.common" -}}
+{{- if has "log" .output.common }}
 log_suppress_interval: 60s
 {{- end }}
-{{- if has .output.type (list "elasticsearch" "opensearch" "http" "loki" "forward" "opentelemetry" "slack") }}
+{{- if has "connections" .output.common }}
 workers: 1
 net.connect_timeout: 10s
 net.connect_timeout_log_error: false
@@ -183,44 +174,23 @@ net.max_worker_connections: 16
 {{- end }}
 
 {{/*
-The user's filters. With a queue for the optional outputs each filters once, before the queue.
-*/}}
-{{- define "eventrouter.filters" -}}
-{{- $filters := list -}}
-{{- range .Values.fluentBit.filters -}}
-{{- $filter := deepCopy . -}}
-{{- if include "eventrouter.outputs.areQueued" $ -}}
-{{- $match := include "eventrouter.match.first" (dict
-      "match" (.match | default "*") "regex" (.match_regex | default "" | trimPrefix "^")) -}}
-{{- $filter = set (omit $filter "match") "match_regex" $match -}}
-{{- end -}}
-{{- $filters = append $filters $filter -}}
-{{- end -}}
-{{- toYaml $filters -}}
-{{- end }}
-
-{{/*
-The part of the volume that an optional output may fill, in bytes: a tenth by default, 24M at most.
-
-Fluent Bit's chunks have 2 MB and the one being filled counts: with a limit of little more, the
-intake stops where the oldest chunk should have been dropped. And a chunk has 4 KiB at least, of 16,384
-that can wait for all outputs together: 24M leave two thirds of them to the required outputs.
+The disk that the events of an optional output may take, in bytes. Fluent Bit's chunks have 2 MB and the
+one being filled counts: with a limit of little more, the intake stops where the oldest chunk should have
+been dropped. A chunk takes 4 KiB at least, and Fluent Bit has room for 16,384: the most leaves some of
+them to the required outputs.
 */}}
 {{- define "eventrouter.output.limit" -}}
 {{- $least := 8000000 -}}
-{{- $most := 41943040 -}}
-{{- if .output.limit -}}
-{{- $limit := include "eventrouter.bytes" .output.limit | int64 -}}
-{{- if lt $limit $least -}}
-{{- fail (printf "outputs.%s.limit: %s is too little; 8M is the least" .output.name .output.limit) -}}
+{{- $most := 40000000 -}}
+{{- $usual := 24000000 -}}
+{{- $limit := min $usual (div (include "eventrouter.bytes" .root.Values.buffer.size | int64) 10) | max $least -}}
+{{- if and .output.limit (ne .output.type "s3") -}}
+{{- $limit = include "eventrouter.bytes" .output.limit | int64 -}}
+{{- if or (lt $limit $least) (gt $limit $most) -}}
+{{- fail (printf "outputs.%s.limit: must be from 8M to 40M, and is %s" .output.name .output.limit) -}}
 {{- end -}}
-{{- if gt $limit $most -}}
-{{- fail (printf "outputs.%s.limit: %s is too much; 40Mi is the most, since Fluent Bit can hold 16,384 chunks" .output.name .output.limit) -}}
 {{- end -}}
 {{- $limit -}}
-{{- else -}}
-{{- min 24000000 (max (div (include "eventrouter.bytes" .root.Values.buffer.size | int64) 10) $least) -}}
-{{- end -}}
 {{- end }}
 
 {{/* The ports that an output connects to, as a NetworkPolicy has them. Takes the output. */}}

@@ -63,7 +63,7 @@ spec:
       ports:
         - name: fluent-bit
           containerPort: 2020
-      {{- with include "eventrouter.fields" (dict "values" .Values.fluentBit "fields" (list
+      {{- with include "eventrouter.fields" (dict "values" (include "eventrouter.sidecar" . | fromYaml) "fields" (list
             "envFrom" "startupProbe" "livenessProbe" "readinessProbe" "resources" "securityContext")) }}
       {{- . | nindent 6 }}
       {{- end }}
@@ -112,14 +112,15 @@ spec:
     - name: config
       configMap:
         name: {{ .Values.fluentBit.existingConfigMap | default (include "eventrouter.fullname" .) }}
+    {{- if not .Values.persistence.enabled }}
     - name: buffers
-      {{- if .Values.persistence.enabled }}
-      persistentVolumeClaim:
-        claimName: {{ .Values.persistence.existingClaim | default (include "eventrouter.fullname" .) }}
-      {{- else }}
       emptyDir:
         sizeLimit: {{ .Values.buffer.size }}
-      {{- end }}
+    {{- else if .Values.persistence.existingClaim }}
+    - name: buffers
+      persistentVolumeClaim:
+        claimName: {{ .Values.persistence.existingClaim }}
+    {{- end }}
     - name: token
       projected:
         sources:
@@ -149,6 +150,19 @@ spec:
     {{- with .Values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
+{{- end }}
+
+{{/*
+The sidecar's values. A buffer in an emptyDir is requested as ephemeral storage: when a node is short of
+it, pods that use more than they requested are evicted first.
+*/}}
+{{- define "eventrouter.sidecar" -}}
+{{- $values := deepCopy .Values.fluentBit -}}
+{{- if not .Values.persistence.enabled -}}
+{{- $request := dict "requests" (dict "ephemeral-storage" .Values.buffer.size) -}}
+{{- $_ := set $values "resources" (mergeOverwrite $request $values.resources) -}}
+{{- end -}}
+{{- toYaml $values -}}
 {{- end }}
 
 {{/* Annotations of the pods. A sum of what the release puts into the cluster restarts them with it. */}}

@@ -111,15 +111,15 @@ The file that every pipeline of eventrouter has; to the byte, unless the watcher
 for the rules and fields of all events.
 */}}
 {{- define "eventrouter.pipeline" -}}
-{{- $text := .Files.Get "files/fluent/pipeline.yaml" | trim -}}
+{{- $text := .Files.Get "files/fluent/pipeline.yaml" -}}
 {{- $processors := include "eventrouter.rules" .Values.filter | fromYamlArray -}}
 {{- range $name, $value := .Values.extraFields -}}
 {{- $processors = append $processors (dict "name" "content_modifier" "action" "upsert" "key" $name "value" $value) -}}
 {{- end -}}
 {{- if not $processors -}}
-{{- $text -}}
+{{- trim $text -}}
 {{- else -}}
-{{- $file := fromYaml (print $text "\n") -}}
+{{- $file := fromYaml $text -}}
 {{- range $file.pipeline.inputs -}}
 {{- if eq .alias "watcher" -}}
 {{- $_ := set . "processors" (dict "logs" $processors) -}}
