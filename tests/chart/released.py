@@ -71,7 +71,7 @@ def _described(text: str, release: Release) -> str:
     fields = {
         "home": release.repository,
         "sources": [release.repository],
-        "icon": f"{raw}/{release.tag}/docs/pictures/icon.svg",
+        "icon": f"{raw}/{release.tag}/charts/eventrouter/icon.svg",
     }
     head = "".join(f"{key}: {json.dumps(value)}\n" for key, value in fields.items())
     text = _replaced(text, "annotations:\n", f"{head}annotations:\n")

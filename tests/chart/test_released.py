@@ -40,8 +40,8 @@ def test_its_readme_installs_it_from_where_it_is(released):
 def test_artifact_hub_is_told_of_images_and_changes(released):
     chart = yaml.safe_load((released / "Chart.yaml").read_text())
     assert chart["home"] == chart["sources"][0] == RELEASE.repository
-    assert chart["icon"].endswith("/owner/eventrouter/v0.1.0/docs/pictures/icon.svg")
-    assert (ROOT / "docs/pictures/icon.svg").is_file()
+    assert chart["icon"].endswith("/owner/eventrouter/v0.1.0/charts/eventrouter/icon.svg")
+    assert (ROOT / "charts/eventrouter/icon.svg").is_file()
     images = yaml.safe_load(chart["annotations"]["artifacthub.io/images"])
     assert [image["image"] for image in images] == [
         "ghcr.io/owner/eventrouter:0.1.0",
