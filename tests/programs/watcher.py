@@ -40,6 +40,11 @@ class Watcher(Module):
         self._port = free_port()
         self._http = urllib3.PoolManager(retries=False, timeout=10.0)
 
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus would scrape it."""
+        return f"http://127.0.0.1:{self._port}/metrics"
+
     def arguments(self) -> list[str]:
         return [
             "run",
