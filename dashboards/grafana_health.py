@@ -1,6 +1,7 @@
 """`grafana/eventrouter.json`: the pair's own health, from Prometheus. Pure.
 
-The metrics are explained in docs/operations.md. The selector is that of the chart's alerts.
+The metrics are explained in docs/operations.md. The selector has the labels of the chart's alerts;
+"All" also finds series that lack one of them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 from dashboards.grafana_form import DATASOURCE, Json, Layout, dashboard, datasource_variable
 
 _SOURCE = {"type": "prometheus", "uid": DATASOURCE}
-_PAIR = 'namespace=~"$namespace",job=~"$job"'
+_PAIR = 'cluster=~"$cluster",namespace=~"$namespace",job=~"$job"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ SECTIONS: tuple[tuple[str, int, tuple[Graph, ...]], ...] = (
         Graph("Age of the oldest waiting chunk", "By the outputs that it waits for. No line: none"
               " waits.", 12, "s",
               (Query("time() - min by (outputs)"
-                     " (eventrouter_buffer_oldest_chunk_timestamp_seconds{PAIR} > 0)",
+                     " (eventrouter_buffer_oldest_chunk_timestamp_seconds{PAIR})",
                      "{{outputs}}"),)),
         Graph("Since each link last worked", "Ages grow during an outage, and fall to nearly zero"
               " after it.", 12, "s",
@@ -175,8 +176,9 @@ def health() -> Json:
         time_from="now-6h",
         variables=[
             datasource_variable("prometheus"),
-            _label_variable("namespace", "Namespace", ""),
-            _label_variable("job", "Job", '{namespace=~"$namespace"}'),
+            _label_variable("cluster", "Cluster", ""),
+            _label_variable("namespace", "Namespace", '{cluster=~"$cluster"}'),
+            _label_variable("job", "Job", '{cluster=~"$cluster",namespace=~"$namespace"}'),
         ],
         panels=layout.panels,
     )
