@@ -146,6 +146,11 @@ class KibanaServer(HttpServer):
             state = json.loads(attributes["visState"])
             state["params"] |= {"isVislibVis": True, "palette": {"type": "palette"}}
             attributes["visState"] = json.dumps(state, indent=1)
+        if saved["type"] == "search":  # since 9.2 a Discover session has tabs
+            inside = {
+                name: attributes.pop(name) for name in ("columns", "sort", "kibanaSavedObjectMeta")
+            }
+            attributes["tabs"] = [{"id": "1", "label": "Untitled", "attributes": inside}]
         if "panelsJSON" in attributes:
             panels = json.loads(attributes["panelsJSON"])
             for panel in panels:

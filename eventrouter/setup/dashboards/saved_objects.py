@@ -101,12 +101,13 @@ def digest_of(type_: str, attributes: Mapping[str, Any]) -> str:
     elif type_ == "dashboard":
         grids = [panel["gridData"] for panel in json.loads(attributes["panelsJSON"])]
         content["grid"] = sorted([grid[side] for side in "yxwh"] for grid in grids)
+    elif type_ == "search":
+        # Kibana since 9.2 moves all but the title into tabs.
+        tabs = [each["attributes"] for each in attributes.get("tabs") or ()] or [attributes]
+        content["columns"] = [each["columns"] for each in tabs]
+        content["query"] = [_query(each) for each in tabs]
     else:
-        source = json.loads(attributes["kibanaSavedObjectMeta"]["searchSourceJSON"])
-        content["query"] = source["query"]["query"]
-    if type_ == "search":
-        content["columns"] = attributes["columns"]
-    if type_ == "visualization":
+        content["query"] = _query(attributes)
         state = json.loads(attributes["visState"])
         content |= {"type": state["type"], "markdown": state["params"].get("markdown")}
         content["aggs"] = [
@@ -114,6 +115,11 @@ def digest_of(type_: str, attributes: Mapping[str, Any]) -> str:
             for each in state["aggs"]
         ]
     return digest(content, tuple(content))
+
+
+def _query(attributes: Mapping[str, Any]) -> str:
+    source = json.loads(attributes["kibanaSavedObjectMeta"]["searchSourceJSON"])
+    return str(source["query"]["query"])
 
 
 def _object(
