@@ -16,7 +16,7 @@ CHART = ALL["visualization", "kube-events-warnings-over-time-by-reason"]
 NOTE = ALL["visualization", "kube-events-overview-what-is-counted"]
 SEARCH = ALL["search", "kube-events-latest-warnings"]
 DATA_VIEW = ALL["index-pattern", "kube-events"]
-Change = Callable[[dict[str, Any]], None]
+Change = Callable[[Any], object]
 
 
 def edited(name: str, edit: Change) -> Change:
