@@ -28,6 +28,8 @@ _TYPES = {
 _METRIC_NAMES = {"cardinality": "Unique Count", "count": "Count", "max": "Max"}
 _FIRST_METRIC = "1"
 _LATEST = 100
+# Grafana wants a bucket around a figure. Such a one began in October 2024 and ends in 2052.
+_ALL_TIME = "10000d"
 # Grafana cannot ask the server to compare more values than it gets. So a table gets more, and has
 # pages: with too few, those of several indices would not be the highest of all.
 _TABLE_ROWS = 500
@@ -120,14 +122,13 @@ def _buckets(panel: Panel) -> list[Json]:
         for split in panel.splits
     ]  # fmt: skip
     if panel.compares_periods:
+        # Not innermost: there Grafana reads no answer of filters (processAggregationDocs).
         periods = [{"query": period.query, "label": period.label} for period in PERIODS]
-        buckets.append({"type": "filters", "settings": {"filters": periods}})
-    if panel.shape is Shape.TIMELINE:
-        settings = {"interval": "auto", "min_doc_count": "0", "trimEdges": "0"}
+        buckets.insert(0, {"type": "filters", "settings": {"filters": periods}})
+    if panel.shape in (Shape.TIMELINE, Shape.NUMBER):
+        interval = "auto" if panel.shape is Shape.TIMELINE else _ALL_TIME
+        settings = {"interval": interval, "min_doc_count": "0", "trimEdges": "0"}
         buckets.append({"type": "date_histogram", "field": TIME_FIELD, "settings": settings})
-    if not buckets:  # Grafana asks nothing without one
-        every = [{"query": "*", "label": panel.metrics[0].label}]
-        buckets.append({"type": "filters", "settings": {"filters": every}})
     return [
         {"id": str(number), **bucket}
         for number, bucket in enumerate(buckets, len(panel.metrics) + 1)

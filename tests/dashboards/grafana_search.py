@@ -26,6 +26,7 @@ def search_body(target: Json, *, time_from: str = "now-2d", interval: str = "1h"
         newest = [{"@timestamp": {"order": "desc", "unmapped_type": "boolean"}}]
         return {"size": int(raw["settings"]["size"]), "query": query, "sort": newest}
     nested = {each["id"]: _metric(each) for each in metrics if each["type"] != "count"}
+    assert target["bucketAggs"][-1]["type"] != "filters", "Grafana reads no answer of it"
     for each in reversed(target["bucketAggs"]):
         level = {each["id"]: _bucket(each, metrics, interval)}
         # A terms aggregation carries the metric that it is ordered by.
@@ -41,8 +42,8 @@ def _lucene(query: str) -> Json:
 
 
 def _metric(each: Json) -> Json:
-    settings = {name: int(value) for name, value in each.get("settings", {}).items()}
-    return {each["type"]: {"field": each["field"], **settings}}
+    # As text, as Grafana passes them on: Elasticsearch and OpenSearch read numbers in text.
+    return {each["type"]: {"field": each["field"], **each.get("settings", {})}}
 
 
 def _ordering(each: Json, metrics: list[Json]) -> Json:
@@ -69,12 +70,15 @@ def _bucket(each: Json, metrics: list[Json], interval: str) -> Json:
             }
         }
     if each["type"] == "date_histogram":
-        assert settings == {"interval": "auto", "min_doc_count": "0", "trimEdges": "0"}
+        asked = settings.pop("interval")
+        assert settings == {"min_doc_count": "0", "trimEdges": "0"}
         return {
             "date_histogram": {
-                "field": each["field"], "fixed_interval": interval, "min_doc_count": 0,
+                "field": each["field"],
+                "fixed_interval": interval if asked == "auto" else asked,
+                "min_doc_count": 0,
             }
-        }  # fmt: skip
+        }
     assert each["type"] == "filters"
     return {
         "filters": {"filters": {one["label"]: _lucene(one["query"]) for one in settings["filters"]}}
