@@ -98,18 +98,6 @@ class Target:
                     is_told = True
                 self._stop.wait(min(backoff.next(), left))
 
-    def check_login(self, status: int, privilege: str) -> None:
-        """Raise TargetError if the status says that the login is refused or lacks the privilege."""
-        if status == 401:
-            hint = (
-                "check EVENTROUTER_SETUP_USER and EVENTROUTER_SETUP_PASSWORD,"
-                " or EVENTROUTER_SETUP_API_KEY"
-            )
-            what = "refuses the login" if self._has_login else "wants a login, and none was given"
-            raise TargetUnusable(f"{self.url} {what} (401): {hint}", status=status)
-        if status == 403:
-            raise TargetError(f"the login lacks {privilege} (403)", status=status)
-
     def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, Json]:
         """Status and answer, an empty one if it is no JSON."""
         headers = {"Content-Type": "application/json"} if body else {}
@@ -157,6 +145,18 @@ class Target:
             inner = cause.args[-1] if cause.args else None
             cause = inner if isinstance(inner, Exception) else cause.__cause__ or cause.__context__
         return _Away(str(error))
+
+    def check_login(self, status: int, privilege: str) -> None:
+        """Raise TargetError if the status says that the login is refused or lacks the privilege."""
+        if status == 401:
+            hint = (
+                "check EVENTROUTER_SETUP_USER and EVENTROUTER_SETUP_PASSWORD,"
+                " or EVENTROUTER_SETUP_API_KEY"
+            )
+            what = "refuses the login" if self._has_login else "wants a login, and none was given"
+            raise TargetUnusable(f"{self.url} {what} (401): {hint}", status=status)
+        if status == 403:
+            raise TargetError(f"the login lacks {privilege} (403)", status=status)
 
     def _checked(self, method: str, path: str, status: int, answer: Json, privilege: str) -> Json:
         self.check_login(status, privilege)

@@ -14,6 +14,8 @@ from tests.support.events import event_to_write
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.e2e
+
 LEASE_RULES = {
     "apiGroups": ["coordination.k8s.io"],
     "resources": ["leases"],
