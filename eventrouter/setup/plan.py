@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from eventrouter.setup.mark import Mark
-from eventrouter.setup.objects import Found, SetupObject
+from eventrouter.setup.objects import Found
 
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
@@ -27,6 +28,16 @@ class Action(Enum):
         return self in (Action.CREATE, Action.UPDATE, Action.REPLACE)
 
 
+class Wanted(Protocol):
+    """An object as it should be. `summary` says what it does, in a few words."""
+
+    @property
+    def summary(self) -> str: ...
+
+    @property
+    def mark(self) -> Mark: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What to do about one object, and why. Only LEAVE leaves something for the user to do."""
@@ -35,7 +46,7 @@ class Decision:
     reason: str
 
 
-def decide(wanted: SetupObject, found: Found | None, *, force: bool) -> Decision:
+def decide(wanted: Wanted, found: Found | None, *, force: bool) -> Decision:
     """Create what is missing, bring ours up to date, and leave alone what others have chosen.
 
     `force` replaces what was made or chosen by others. A newer version of ours stays even then.
