@@ -46,8 +46,6 @@ const OTHERS = [
   ["relist_total", { reason: "expired" }, "All events were listed anew: history was compacted"],
   ["relist_total", { reason: "went_back" }, "All events were listed anew: history went back"],
   ["relist_total", { reason: "unwatchable" }, "All events were listed anew: no watch worked"],
-  ["forward_connects_total", { result: "failed" }, "Connecting to Fluent Bit failed"],
-  ["checkpoint_writes_total", { result: "failed" }, "Writing the checkpoint failed"],
 ];
 
 const at = (id) => document.getElementById(id);
@@ -302,7 +300,8 @@ function showTroubles(samples, lines, isReady) {
 function showVerdict(samples, lines, isReady, hasTrouble) {
   const isLeading = value(samples, "leading") === 1;
   const note = lines.find((line) => line.startsWith("standby: "));
-  const leader = note ? note.slice("standby: ".length) : "nobody leads yet";
+  // The identity is the pod's name and uid; no pod's name has an underscore.
+  const leader = note ? note.slice("standby: ".length).replace(/_\S*/, "") : "nobody leads yet";
   const hasLease = value(samples, "lease_contact_timestamp_seconds") > 0;
   show("role", !isLeading ? `stands by: ${leader}` : hasLease ? "leads" : "leads, without a Lease",
     "quiet");
@@ -341,7 +340,7 @@ async function look() {
 
 function showSilence() {
   const since = answeredAt === null ? "" : ` for ${span((performance.now() - answeredAt) / 1000)}`;
-  show("verdict", `The watcher does not answer${since}`, "bad");
+  show("verdict", `No answer from the watcher${since}`, "bad");
   document.title = "No answer: eventrouter";
   document.body.classList.add("stale");
 }

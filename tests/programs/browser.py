@@ -89,6 +89,10 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
         self._ask("Emulation.setEmulatedMedia", features=[scheme])
 
+    def before_each_page(self, script: str) -> None:
+        """Run this JavaScript in each page from now on, before its own."""
+        self._ask("Page.addScriptToEvaluateOnNewDocument", source=script)
+
     def open(self, url: str) -> None:
         """Go there. Returns before the page's script has done its work."""
         error = self._ask("Page.navigate", url=url).get("errorText")

@@ -169,7 +169,10 @@ def test_delivered_never_goes_back(metrics: Metrics) -> None:
 def test_a_position_that_is_no_more_is_not_shown(metrics: Metrics) -> None:
     def shown() -> dict[tuple[str, str], float]:
         (family,) = metrics.position.collect()
-        return {tuple(sample.labels.values()): sample.value for sample in family.samples}
+        return {
+            (sample.labels["namespace"], sample.labels["reached"]): sample.value
+            for sample in family.samples
+        }
 
     metrics.show_positions(acked={"a": "7", "b": "8"}, delivered={"a": "6"})
     assert shown() == {("a", "acked"): 7, ("b", "acked"): 8, ("a", "delivered"): 6}
