@@ -19,7 +19,7 @@ ESSENTIAL = ("etcd", "kube-apiserver", "elasticsearch", "fluent-bit", "openssl")
 # What `python -m tests.programs NAME` stands for.
 GROUPS = {
     "e2e": (*ESSENTIAL, "etcdutl", "opensearch", "chromium"),  # etcdutl: for one of the drills
-    "chart": ("helm", "helm-docs", "helm-unittest"),
+    "chart": ("helm", "helm-docs", "helm-unittest", "promtool"),
     "bench": ("go-informer",),
 }
 
@@ -73,6 +73,13 @@ _GO_PROGRAMS = (
         "chart",
         "github.com/helm-unittest/helm-unittest",
         "cmd/helm-unittest",
+        source=Source.INSTALLED,
+    ),
+    GoProgram(
+        "promtool",
+        "prometheus",
+        "github.com/prometheus/prometheus",
+        "cmd/promtool",
         source=Source.INSTALLED,
     ),
     GoProgram("go-informer", "../../bench/go", "k8s.io/client-go", is_own=True),

@@ -45,6 +45,11 @@ class Watcher(Module):
         """Where it serves HTTP, without a path."""
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus would scrape it."""
+        return f"{self.url}/metrics"
+
     def arguments(self) -> list[str]:
         return [
             "run",

@@ -50,6 +50,10 @@ spec:
     {{- with .Values.initContainers }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
+    {{- with include "eventrouter.setup.containers" . }}
+    # Once at each start: index template and policy, before the first event.
+    {{- . | trim | nindent 4 }}
+    {{- end }}
     # A native sidecar: it is up before the watcher, and stopped after it.
     - name: fluent-bit
       image: {{ include "eventrouter.image" (dict "root" . "image" .Values.fluentBit.image) }}
