@@ -85,7 +85,7 @@ OPTIONS = (
     _Option("old_event_cache", "SIZE", config.parse_size,
             "memory for old_event, the state before an update; 0 turns it off (16MiB)"),
     _Option("listen", "[HOST]:PORT", config.parse_listen,
-            "serve /metrics, /livez and /readyz here (:8080)"),
+            "serve the status page, /metrics, /livez and /readyz here (:8080)"),
     _Option("log_level", "LEVEL", config.one_of(*logs.LEVELS),
             "debug, info, warning or error (info)"),
     _Option("log_format", "FORMAT", config.one_of(*logs.FORMATS),
