@@ -198,11 +198,15 @@ function showCounts(samples) {
   }
 }
 
-function showPair(samples, now) {
+function showPair(samples, now, lines) {
   showAge("api-age", value(samples, "api_contact_timestamp_seconds"), now, USUAL_SECONDS.api);
   const contacts = select(samples, "events_contact_timestamp_seconds").map((each) => each.value);
   if (contacts.length) showAge("events-age", Math.min(...contacts), now, USUAL_SECONDS.events);
   else show("events-age", "not followed");
+  // Before the first answer, the metric says when the watcher began to follow.
+  if (lines.some((line) => /^events.*: not reached yet$/.test(line))) {
+    show("events-age", "not yet", "bad");
+  }
   const lease = value(samples, "lease_contact_timestamp_seconds");
   if (lease) showAge("lease-age", lease, now, USUAL_SECONDS.lease);
   else show("lease-age", "none");
@@ -213,6 +217,7 @@ function showPair(samples, now) {
   const isLeading = value(samples, "leading") === 1;
   const ack = value(samples, "last_ack_timestamp_seconds");
   showAge("ack-age", ack, now, isLeading ? USUAL_SECONDS.ack : 0);
+  if (lines.some((line) => line.startsWith("sidecar: "))) at("ack-age").className = "bad";
   for (const outputs of ["required", "optional"]) {
     const oldest = value(samples, "buffer_oldest_chunk_timestamp_seconds", { outputs });
     const age = now - oldest;
@@ -327,7 +332,7 @@ async function look() {
   const samples = parse(text);
   const lines = said.split("\n").filter((line) => line);
   showCounts(samples);
-  showPair(samples, now);
+  showPair(samples, now, lines);
   showVerdict(samples, lines, ready.ok, showTroubles(samples, lines, ready.ok));
   const [build] = select(samples, "build_info");
   const began = value(samples, "process_start_time_seconds");
