@@ -104,7 +104,8 @@ class Election:
                 if self._is_ending:
                     self._try_to_renew()
             while self.is_leading() and self._tries == tries:
-                self._renewed.wait(1.0)  # no longer, as the leadership may end without a word
+                # Not for ever, as the leadership may end without a word.
+                self._renewed.wait(2 * RETRY_SECONDS)
             if not self.is_leading():
                 raise Deposed("cannot write the checkpoint: no longer the leader")
             if self._failure is not None:

@@ -21,8 +21,9 @@ from eventrouter.ops.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
-# How often the buffer is looked at and the checkpoint written, while there is something new.
-ROUND_SECONDS = 1.0
+# How often the buffer is looked at and the checkpoint written, while there is something new. Fluent
+# Bit keeps a chunk for a second at least. What a killed watcher sends again was acked since then.
+ROUND_SECONDS = 5.0
 _LAST_ROUND_SECONDS = 0.2
 _IDLE_SECONDS = 60.0
 # A thread that waits for a write shows this often that it is alive.
@@ -97,6 +98,7 @@ class Keeper:
         self._changed = threading.Condition()
         self._written = 0  # of the changes that `_reached` counts
         self._is_urgent = False
+        self._is_resting = False
         self._end_at: float | None = None
         self._has_ended = False
 
@@ -106,7 +108,8 @@ class Keeper:
         """Everything up to these positions is in the sidecar's buffer now."""
         with self._changed:
             self._reached.ack(positions)
-            self._changed.notify_all()
+            if not self._is_resting:  # else it will see it, and others wait for no ack
+                self._changed.notify_all()
 
     def begin_list(
         self, namespace: str, resource_version: str, *, beat: Callable[[], None] = lambda: None
@@ -215,8 +218,9 @@ class Keeper:
         """Leave time for more acks to share the next write. A thread that waits for one ends it."""
         with self._changed:
             end_at = self._end_at
+            self._is_resting = True
             self._changed.wait_for(lambda: self._is_urgent or self._end_at != end_at, seconds)
-            self._is_urgent = False
+            self._is_resting = self._is_urgent = False
 
     def _follow_buffer(self) -> None:
         with self._changed:
