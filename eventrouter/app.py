@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from eventrouter.checkpoint.buffer import Buffer, FluentBitBuffer, NoBuffer
@@ -131,6 +132,7 @@ class App:
             metrics=self.metrics,
             pulse=self.health.thread("election"),
             contact=self.health.link("lease"),
+            note=partial(self.health.note, "standby"),
             stop=self._election_stop,
             clock=self._clock,
         )

@@ -38,8 +38,12 @@ class _Landmark:
     One chunk that is left stands for all of them, so that a look costs one stat however many wait.
     """
 
-    def __init__(self, positions: Positions, chunks: list[str], buffer: Buffer) -> None:
+    def __init__(
+        self, positions: Positions, records: int, *, chunks: list[str], buffer: Buffer
+    ) -> None:
+        """`records` had been acked when the buffer held these chunks."""
         self.positions = positions
+        self.records = records
         self._chunks = chunks
         self._buffer = buffer
         self._witness = ""
@@ -224,10 +228,13 @@ class Keeper:
         try:
             is_passed = bool(acked) and (self._landmark is None or self._landmark.is_passed())
             if is_passed or self._backlog.is_due:
+                records = self._metrics.total(self._metrics.acked)
                 chunks = self._buffer.chunks()
                 self._backlog.update(chunks)
                 if is_passed:
-                    self._move(acked, chunks)
+                    self._move(
+                        _Landmark(acked, records, chunks=_awaited(chunks), buffer=self._buffer)
+                    )
         except BufferUnseen as error:
             if acked:  # before that it may not be there yet
                 self._metrics.errors.labels("buffer", error.reason).inc()
@@ -241,18 +248,18 @@ class Keeper:
         if not self._unseen.is_on:
             self._unseen.report(f"{error}; trying again", reason=error.reason)
 
-    def _move(self, acked: Positions, chunks: list[str]) -> None:
-        """The last landmark, if any, is passed: move `delivered`, and set the next one."""
-        passed = self._landmark
-        self._landmark = _Landmark(acked, _awaited(chunks), self._buffer)
-        is_empty = self._landmark.is_passed()
-        with self._changed:
-            if passed is not None:
-                self._reached.deliver(passed.positions)
-            if is_empty:
-                self._reached.deliver(acked)
-        if is_empty:
+    def _move(self, landmark: _Landmark) -> None:
+        """The last landmark, if any, is passed: move `delivered`, and set this one."""
+        passed = [] if self._landmark is None else [self._landmark]
+        self._landmark = landmark
+        if landmark.is_passed():
             self._landmark = None
+            passed.append(landmark)
+        with self._changed:
+            for each in passed:
+                self._reached.deliver(each.positions)
+        for each in passed:
+            self._metrics.show_delivered(each.records)
         self._metrics.last_delivered.set(self._clock.time())
 
     def _write(self) -> None:
@@ -272,6 +279,7 @@ class Keeper:
             self._unwritten.report(f"{error}; trying again")
         else:
             self._metrics.checkpoints.labels("ok").inc()
+            self._metrics.show_positions(acked=checkpoint.acked, delivered=checkpoint.delivered)
             self._unwritten.end()
             with self._changed:
                 self._written = changes

@@ -21,6 +21,7 @@ from eventrouter.setup.plan import Action, decide
 from eventrouter.setup.report import Line
 from eventrouter.setup.settings import Settings, parser, read_settings
 from eventrouter.setup.target import Target
+from eventrouter.setup.today import is_made_by_template, todays_index
 
 
 def main(argv: Sequence[str], stop: Stop) -> int:
@@ -72,8 +73,7 @@ def set_up(settings: Settings, *, clock: Clock, stop: Stop) -> Iterator[Line]:
     kibana = Kibana(target_at(settings.kibana)) if settings.kibana else None
     for wanted in objects(settings.server, settings.parameters):
         yield _line(str(wanted), partial(_settle, target, wanted, settings))
-    today = datetime.fromtimestamp(clock.time(), UTC).strftime("%Y.%m.%d")
-    index = f"{settings.parameters.prefix}-{today}"
+    index = todays_index(settings.parameters, now=datetime.fromtimestamp(clock.time(), UTC))
     yield from _todays_index(target, index, settings)
     if kibana:
         yield from set_up_kibana(
@@ -129,18 +129,16 @@ def _read(target: Target, wanted: SetupObject) -> Found | None:
 def _todays_index(target: Target, index: str, settings: Settings) -> Iterator[Line]:
     """One line if today's index is there: was it made by the template?"""
     name = f"index {index}"
-    privilege = f"view_index_metadata on {settings.parameters.pattern}"
     try:
-        answer = target.get(f"/{index}", privilege=privilege)
-        if answer is None:
-            return
-        mappings = next(iter(answer.values()))["mappings"]
+        is_made = is_made_by_template(target, index, settings.parameters)
     except TargetUnusable:
         raise
     except TargetError as error:
         yield Line("FAILED", name, str(error), False)
         return
-    if str(mappings.get("dynamic")).lower() == "false":
+    if is_made is None:
+        return
+    if is_made:
         yield Line("unchanged", name, "made by the template", True)
         return
     text = (

@@ -193,24 +193,22 @@ def parse_ca_file(text: str) -> str:
     return text
 
 
-def read_login(environment: Mapping[str, str]) -> Login:
-    """The login in the environment, or none. Raises ConfigError."""
+def read_login(environment: Mapping[str, str], prefix: str = "EVENTROUTER_SETUP_") -> Login:
+    """The login in the variables with this prefix, or none. Raises ConfigError."""
     user, password, key = (
-        _secret(environment, f"EVENTROUTER_SETUP_{name}")
-        for name in ("USER", "PASSWORD", "API_KEY")
+        _secret(environment, f"{prefix}{name}") for name in ("USER", "PASSWORD", "API_KEY")
     )
     if key and (user or password):
-        raise ConfigError("EVENTROUTER_SETUP_API_KEY", "give an API key or a user, not both")
+        raise ConfigError(f"{prefix}API_KEY", "give an API key or a user, not both")
     if bool(user) != bool(password):
         missing = "PASSWORD" if user else "USER"
-        raise ConfigError(
-            f"EVENTROUTER_SETUP_{missing}", "missing: a login is a user and a password"
-        )
+        raise ConfigError(f"{prefix}{missing}", "missing: a login is a user and a password")
     if key:
-        return Login(f"ApiKey {key}")
+        return Login(f"ApiKey {key}", prefix)
     if user:
-        return Login("Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
-    return Login()
+        basic = base64.b64encode(f"{user}:{password}".encode()).decode()
+        return Login(f"Basic {basic}", prefix)
+    return Login("", prefix)
 
 
 def _secret(environment: Mapping[str, str], name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import urllib3
 
 from eventrouter.clock import Backoff, Clock, Stop
-from eventrouter.errors import TargetError, TargetUnusable
+from eventrouter.errors import TargetError, TargetUnknown, TargetUnusable
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +25,13 @@ _AWAY = {429, 502, 503, 504}
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A ready `Authorization` header; empty for no login. Never shown."""
+    """A ready `Authorization` header; empty for no login. Never shown.
+
+    `prefix` is that of the variables it comes from, for a message.
+    """
 
     header: str = ""
+    prefix: str = "EVENTROUTER_SETUP_"
 
     def __repr__(self) -> str:
         return f"Login({'given' if self.header else 'none'})"
@@ -57,7 +61,7 @@ class Target:
         self._headers = {"Accept": "application/json"}
         if login.header:
             self._headers["Authorization"] = login.header
-        self._has_login = bool(login.header)
+        self._login = login
         self._wait_seconds = wait_seconds
         self._clock = clock
         self._stop = stop
@@ -73,6 +77,11 @@ class Target:
         if status == 404 and answer:
             return None
         return self._checked("GET", path, status, answer, privilege)
+
+    def post(self, path: str, body: Mapping[str, Any], *, privilege: str) -> Json:
+        """The answer to a question that has a body. Raises TargetError."""
+        status, answer = self._ask("POST", path, json.dumps(body).encode())
+        return self._checked("POST", path, status, answer, privilege)
 
     def put(self, path: str, body: Mapping[str, Any], *, privilege: str) -> Json:
         """Write the object at `path`. Raises TargetError."""
@@ -149,11 +158,11 @@ class Target:
     def check_login(self, status: int, privilege: str) -> None:
         """Raise TargetError if the status says that the login is refused or lacks the privilege."""
         if status == 401:
-            hint = (
-                "check EVENTROUTER_SETUP_USER and EVENTROUTER_SETUP_PASSWORD,"
-                " or EVENTROUTER_SETUP_API_KEY"
+            prefix = self._login.prefix
+            hint = f"check {prefix}USER and {prefix}PASSWORD, or {prefix}API_KEY"
+            what = (
+                "refuses the login" if self._login.header else "wants a login, and none was given"
             )
-            what = "refuses the login" if self._has_login else "wants a login, and none was given"
             raise TargetUnusable(f"{self.url} {what} (401): {hint}", status=status)
         if status == 403:
             raise TargetError(f"the login lacks {privilege} (403)", status=status)
@@ -164,7 +173,7 @@ class Target:
             return answer
         reason = _reason(answer)
         if "no handler found" in reason:
-            raise TargetError(
+            raise TargetUnknown(
                 f"the server has no {path.rpartition('/')[0]} ({status}):"
                 " --elasticsearch and --opensearch choose between the two servers",
                 status=status,

@@ -106,6 +106,14 @@ spec:
         # It sees there what has been delivered, and leaves a file that names the buffer.
         - name: buffers
           mountPath: /buffers
+        {{- range $name, $output := include "eventrouter.check.outputs" . | fromYaml }}
+        {{- if include "eventrouter.output.hasCA" $output }}
+        # For `eventrouter check`.
+        - name: tls-{{ $name }}
+          mountPath: /etc/eventrouter/tls/{{ $name }}
+          readOnly: true
+        {{- end }}
+        {{- end }}
         {{- with .Values.watcher.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
