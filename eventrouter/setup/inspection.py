@@ -80,7 +80,7 @@ class _Look:
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise TargetError(f"GET {wanted.path} gives an answer of another form") from error
         if problem := objection(found):
-            return False, f"{problem}; {self._setup} --force to replace it"
+            return False, f"{problem}; to replace it, {self._setup[:-1]} --force`"
         assert found.mark is not None
         if found.mark.version < wanted.mark.version:
             versions = f"is of version {found.mark.version}, not {wanted.mark.version}"

@@ -195,6 +195,7 @@ def test_a_template_that_is_not_ours_or_not_current_is_named(
     outcome = check(*at(search))
 
     assert said[how] in outcome.lines[1]
+    assert outcome.lines[1].endswith(" --force`") == (how in ("foreign", "changed"))
     assert outcome.words[1] == ("ok" if how == "newer" else "FAIL")
     assert outcome.code == (0 if how == "newer" else 1)
 
