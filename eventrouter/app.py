@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from eventrouter.capture.batcher import Batcher
 from eventrouter.checkpoint.buffer import Buffer, FluentBitBuffer, NoBuffer
 from eventrouter.checkpoint.contents import Checkpoint, source_id
 from eventrouter.checkpoint.election import Election
@@ -21,7 +23,7 @@ from eventrouter.kube.lease import KubeLease
 from eventrouter.ops.health import Health
 from eventrouter.ops.http import HttpServer
 from eventrouter.ops.metrics import Metrics
-from eventrouter.pipeline import Pipeline, Surroundings
+from eventrouter.pipeline import BatcherMakers, Pipeline, Surroundings
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,7 @@ class App:
             spawn=self._spawn,
             metrics=self.metrics,
             clock=self._clock,
+            batchers=_batchers(settings, self.metrics),
         )
         self.http = HttpServer(
             settings.listen.host, settings.listen.port, health=self.health, metrics=self.metrics
@@ -155,6 +158,20 @@ class App:
 
 def _buffer(settings: Config) -> Buffer:
     return NoBuffer() if settings.buffer_path is None else FluentBitBuffer(settings.buffer_path)
+
+
+def _batchers(settings: Config, metrics: Metrics) -> BatcherMakers:
+    """What makes the reflectors' batchers: nothing of what is off by default, unless asked for."""
+    if not settings.count_events:
+        return lambda _: Batcher
+    from eventrouter.capture.extras import ExtrasBatcher
+    from eventrouter.capture.occurrences import Occurrences
+
+    occurrences = Occurrences(max_series=settings.count_events_series)
+    metrics.add_occurrences(occurrences.show, lambda: len(occurrences))
+    return lambda repeats_up_to: partial(
+        ExtrasBatcher, occurrences=occurrences, repeats_up_to=repeats_up_to
+    )
 
 
 def _load(path: Path | None) -> tuple[CheckpointStore, Checkpoint | None]:

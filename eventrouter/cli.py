@@ -43,6 +43,7 @@ class _Option:
     parse: Callable[[str], Any]
     help: str
     repeatable: bool = False
+    is_switch: bool = False
 
     @property
     def flag(self) -> str:
@@ -82,6 +83,12 @@ OPTIONS = (
             "put this into each record as `cluster` (none)"),
     _Option("old_event_cache", "SIZE", config.parse_size,
             "memory for old_event, the state before an update; 0 turns it off (16MiB)"),
+    _Option("count_events", "BOOL", config.parse_switch,
+            "count what happens in the cluster, as eventrouter_kubernetes_events_total; true or"
+            " false (false)",
+            is_switch=True),
+    _Option("count_events_series", "N", config.parse_series,
+            "so many series of that counter at most; what is new then counts as `other` (2000)"),
     _Option("listen", "[HOST]:PORT", config.parse_listen,
             "serve /metrics, /livez and /readyz here (:8080)"),
     _Option("log_level", "LEVEL", config.one_of(*logs.LEVELS),
@@ -105,11 +112,13 @@ def parser() -> Parser:
     )
     result.add_argument("--version", action="version", version=f"eventrouter {__version__}")
     for option in OPTIONS:
+        extra: dict[str, Any] = {"nargs": "?", "const": "true"} if option.is_switch else {}
         result.add_argument(
             option.flag,
             metavar=option.metavar,
             help=option.help,
             action="append" if option.repeatable else "store",
+            **extra,
         )
     return result
 

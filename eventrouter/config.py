@@ -13,6 +13,7 @@ from typing import TypeVar
 from eventrouter.errors import ConfigError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_MAX_SERIES = 100_000
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 _OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -47,6 +48,8 @@ class Config:
     buffer_path: Path | None = None
     cluster_name: str | None = None
     old_event_cache: int = 16 * 2**20
+    count_events: bool = False
+    count_events_series: int = 2000
     listen: Listen = Listen("", 8080)
     log_level: str = "info"
     log_format: str = "json"
@@ -80,6 +83,20 @@ def parse_size(text: str) -> int:
             "not a size; write bytes, or a number with K, M, G, Ki, Mi or Gi, as in 16MiB"
         )
     return int(match[1]) * _UNITS[match[2]]
+
+
+def parse_switch(text: str) -> bool:
+    """`true` or `false`."""
+    if text not in ("true", "false"):
+        raise ValueError("not true or false")
+    return text == "true"
+
+
+def parse_series(text: str) -> int:
+    """How many series a counter may have."""
+    if not (re.fullmatch(r"[0-9]{1,9}", text) and 10 <= int(text) <= _MAX_SERIES):
+        raise ValueError(f"not a number from 10 to {_MAX_SERIES}")
+    return int(text)
 
 
 def parse_listen(text: str) -> Listen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from math import nan
 from typing import get_args
@@ -15,6 +15,8 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from eventrouter import __version__
 from eventrouter.errors import ApiReason, BufferReason, ForwardReason
@@ -166,6 +168,19 @@ class Metrics:
         self.buffer_chunks.labels(outputs).set(chunks)
         self.buffer_oldest.labels(outputs).set(oldest)
 
+    def add_occurrences(
+        self, shown: Callable[[], Iterable[tuple[Sequence[str], float]]], count: Callable[[], int]
+    ) -> None:
+        """Show what happened in the cluster: `shown` gives the values of the labels, and a value.
+
+        `count` gives how many series there are.
+        """
+        self.registry.register(_Occurrences(shown))
+        self._gauge(
+            "eventrouter_kubernetes_events_series",
+            "Series of eventrouter_kubernetes_events_total.",
+        ).set_function(count)
+
     def total(self, counter: Counter) -> int:
         """The sum over all labels of a counter."""
         return int(
@@ -187,3 +202,27 @@ class Metrics:
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)
+
+
+class _Occurrences(Collector):
+    """A counter whose series are kept elsewhere, as they are bounded in number."""
+
+    def __init__(self, shown: Callable[[], Iterable[tuple[Sequence[str], float]]]) -> None:
+        self._shown = shown
+
+    def describe(self) -> Iterable[CounterMetricFamily]:
+        """No value: else registering it would show each series for the first time."""
+        return [self._family()]
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        family = self._family()
+        for labels, value in self._shown():
+            family.add_metric(labels, value)
+        return [family]
+
+    def _family(self) -> CounterMetricFamily:
+        return CounterMetricFamily(
+            "eventrouter_kubernetes_events",
+            "What happened in the cluster, by its events: occurrences, not states.",
+            labels=("type", "reason", "kind", "namespace"),
+        )
