@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eventrouter import __version__, config
-from eventrouter.config import Config
+from eventrouter.config import Config, ObjectKind
 from eventrouter.errors import ConfigError
 from eventrouter.forward.connection import Address
 from eventrouter.ops import logs
@@ -54,6 +54,24 @@ class _Option:
         return "EVENTROUTER_" + self.name.upper()
 
 
+def _kinds(text: str) -> tuple[ObjectKind, ...]:
+    from eventrouter.enrich.kinds import parse_kinds  # only if it is asked for
+
+    return parse_kinds(text)
+
+
+def _label_keys(text: str) -> tuple[str, ...]:
+    from eventrouter.enrich.keys import parse_label_keys
+
+    return parse_label_keys(text)
+
+
+def _annotation_keys(text: str) -> tuple[str, ...]:
+    from eventrouter.enrich.keys import parse_annotation_keys
+
+    return parse_annotation_keys(text)
+
+
 def _forward_url(text: str) -> str:
     Address.parse(text)
     return text
@@ -83,6 +101,17 @@ OPTIONS = (
             "put this into each record as `cluster` (none)"),
     _Option("old_event_cache", "SIZE", config.parse_size,
             "memory for old_event, the state before an update; 0 turns it off (16MiB)"),
+    _Option("enrich", "KINDS", _kinds,
+            "look up the objects of these kinds, and add `object` to records: names such as"
+            " Pod,ReplicaSet,Deployment, or Kind.version.group/plural (none)"),
+    _Option("enrich_labels", "KEYS", _label_keys,
+            "labels of the object to add, by their keys, or * for all (none)"),
+    _Option("enrich_annotations", "KEYS", _annotation_keys,
+            "annotations of the object to add, by their keys (none)"),
+    _Option("enrich_cache", "SIZE", config.parse_cache_size,
+            "memory for what is known of objects (8MiB)"),
+    _Option("enrich_rate", "N", config.parse_rate,
+            "so many objects to look up a second, and four times as many at once (50)"),
     _Option("count_events", "BOOL", config.parse_switch,
             "count what happens in the cluster, as eventrouter_kubernetes_events_total; true or"
             " false (false)",
@@ -144,6 +173,15 @@ def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -
     return Config(**settings)
 
 
+def _refuse_without_kinds(settings: Config) -> None:
+    for flag, keys in (
+        ("--enrich-labels", settings.enrich_labels),
+        ("--enrich-annotations", settings.enrich_annotations),
+    ):
+        if keys and not settings.enrich:
+            raise ConfigError(flag, "needs --enrich, which names the kinds to look up")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command `eventrouter`. The exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -160,6 +198,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(words)
     try:
         settings = read_config(arguments, os.environ)
+        _refuse_without_kinds(settings)
         logs.set_up(level=settings.log_level, log_format=settings.log_format)
         return _check(settings) if command == "check" else _run(settings)
     except ConfigError as error:

@@ -39,6 +39,8 @@ class Batcher:
     none: an old state is never guessed.
     """
 
+    _items = staticmethod(watch_events)
+
     def __init__(self, *, shaper: Shaper, states: OldStates, metrics: Metrics) -> None:
         self._shaper = shaper
         self._states = states
@@ -125,7 +127,7 @@ class Batcher:
         """
         batch = Batch()
         reached = ""
-        for item in watch_events(lines):
+        for item in self._items(lines):
             if isinstance(item, Updated):
                 old_state = self._states.get(item.event.metadata.uid)
                 reached = self._add_change(batch, item.event, "UPDATED", old_state) or reached

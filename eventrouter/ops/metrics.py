@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from math import nan
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,6 +23,21 @@ from eventrouter.errors import ApiReason, BufferReason, ForwardReason
 
 TYPES = ("normal", "warning", "other")
 _API_REASONS = get_args(ApiReason)
+
+
+# What a record got of its object, and how a look-up ended.
+ENRICHED = (
+    "found", "partial", "gone", "replaced", "unnamed",
+    "forbidden", "unknown_kind", "throttled", "late", "failed",
+)  # fmt: skip
+LOOKED_UP = ("ok", "gone", "replaced")
+
+
+class EnrichmentMetrics(NamedTuple):
+    """What is counted of look-ups, if there are any."""
+
+    records: Counter
+    lookups: Counter
 
 
 class Metrics:
@@ -180,6 +195,24 @@ class Metrics:
             "eventrouter_kubernetes_events_series",
             "Series of eventrouter_kubernetes_events_total.",
         ).set_function(count)
+
+    def add_enrichment(self, cache_bytes: Callable[[], float]) -> EnrichmentMetrics:
+        """Show what became of look-ups. `cache_bytes` gives how much memory the cache takes."""
+        self._gauge(
+            "eventrouter_enrich_cache_bytes", "Bytes that the cache of looked-up objects takes."
+        ).set_function(cache_bytes)
+        return EnrichmentMetrics(
+            self._counter(
+                "eventrouter_enrich_records",
+                "Records about an object of a kind to look up, by what they got.",
+                result=ENRICHED,
+            ),
+            self._counter(
+                "eventrouter_enrich_lookups",
+                "Requests for an object's metadata, by their result.",
+                result=(*LOOKED_UP, *_API_REASONS),
+            ),
+        )
 
     def total(self, counter: Counter) -> int:
         """The sum over all labels of a counter."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,7 +101,7 @@ def test_a_watcher_with_another_buffer_repeats_states_and_counts_none_of_them_ag
     """As the other replica does when it takes over while the output is down."""
     cluster.fill(3)
     delivered = cluster.revision
-    settings = {"buffer_path": buffer, "count_events": True}
+    settings: dict[str, Any] = {"buffer_path": buffer, "count_events": True}
     with Watcher(server, receiver.url, tmp_path, **settings) as watcher:
         eventually(lambda: watcher.checkpoint["delivered"] == {"": str(delivered)})
         put_chunk(buffer / "forward.0" / "stuck.flb")
