@@ -170,6 +170,9 @@ Whether the sidecar is of a version, or newer: "true", "false", or "" if its tag
 - name: EVENTROUTER_CLUSTER_NAME
   value: {{ . | quote }}
 {{- end }}
+{{- with include "eventrouter.extras.env" . | fromYamlArray }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/* The sidecar's variables; fluent/fluent-bit.yaml says what each means. */}}
