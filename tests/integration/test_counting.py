@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
 from eventrouter import pipeline
+from eventrouter.app import App
 from eventrouter.checkpoint import keeper
+from eventrouter.config import Config, LeaseRef, Listen
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
+from tests.bench.lease import LeaseServer
 from tests.integration.cluster import Cluster
+from tests.integration.numbers import Numbers
 from tests.integration.watcher import Watcher, received_once_or_more
 from tests.support.chunks import put_chunk
 from tests.support.waiting import eventually
@@ -115,6 +120,56 @@ def test_a_watcher_with_another_buffer_repeats_states_and_counts_none_of_them_ag
         cluster.update(names[0])
         eventually(lambda: len(receiver.ids) == before + 21)
         assert _counted(watcher) == 1
+
+
+def test_two_replicas_count_each_occurrence_once_when_the_leader_hands_over(
+    cluster: Cluster, receiver: Receiver, tmp_path: Path
+) -> None:
+    """Each with a buffer of its own, so that the second repeats what the first's still holds."""
+    names: list[str] = []
+    with LeaseServer(cluster.store) as server:
+        server.write_kubeconfig(tmp_path / "kubeconfig")
+        first, second = (_replica(tmp_path, receiver, name) for name in ("first", "second"))
+        first.start(on_failure=pytest.fail)
+        server.wait_for_watches(1)
+        second.start(on_failure=pytest.fail)
+        expected = _churn(cluster, names, states=300, seed=1)
+        received_once_or_more(receiver, cluster.ids())
+        put_chunk(tmp_path / "first" / "forward.0" / "stuck.flb")
+        expected += _churn(cluster, names, states=300, seed=2)
+        received_once_or_more(receiver, cluster.ids())
+        sent = len(receiver.ids)
+        assert first.stop()
+        server.wait_for_watches(1)
+        expected += _churn(cluster, names, states=300, seed=3)
+        received_once_or_more(receiver, cluster.ids())
+        counted = [_total(replica) for replica in (first, second)]
+        assert second.stop()
+
+    assert len(receiver.ids) >= sent + 600, "the second has repeated what the buffer held"
+    assert sum(counted) == expected
+    assert all(counted)
+
+
+def _replica(tmp_path: Path, receiver: Receiver, name: str) -> App:
+    (tmp_path / name / "forward.0").mkdir(parents=True)
+    return App(
+        Config(
+            kubeconfig=str(tmp_path / "kubeconfig"),
+            forward=receiver.url,
+            checkpoint=LeaseRef("logging", "eventrouter"),
+            buffer_path=tmp_path / name,
+            identity=name,
+            listen=Listen("127.0.0.1", 0),
+            count_events=True,
+        )
+    )
+
+
+def _total(replica: App) -> int:
+    list(replica.metrics.registry.collect())  # each series is 0 when it is first shown
+    text = generate_latest(replica.metrics.registry).decode()
+    return Numbers(text)(NAME)
 
 
 def test_100_000_reasons_leave_metrics_bounded(
