@@ -3,10 +3,11 @@
 #     docker build --tag eventrouter:0.1.0 .
 #
 # For several platforms: docker buildx build --platform linux/amd64,linux/arm64 ...
-# Both stages are of one Python: the environment is copied as it is.
-ARG PYTHON=3.13
+# Both stages are of one Python: the environment is copied as it is. Renovate adds the image's digest
+# here, and keeps it new (.github/renovate.json).
+ARG BASE=python:3.13-slim
 
-FROM python:${PYTHON}-slim AS build
+FROM ${BASE} AS build
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore
 
@@ -30,7 +31,7 @@ RUN cd /opt/eventrouter/lib/python*/site-packages \
  && /opt/eventrouter/bin/python -B -c 'import eventrouter.app, eventrouter.check, eventrouter.kube.credentials_loader'
 
 
-FROM python:${PYTHON}-slim
+FROM ${BASE}
 LABEL org.opencontainers.image.title="eventrouter" \
       org.opencontainers.image.description="Keeps Kubernetes events, by Fluent Bit" \
       org.opencontainers.image.licenses="Apache-2.0"

@@ -143,6 +143,7 @@ class App:
             metrics=self.metrics,
             pulse=self.health.thread("election"),
             contact=self.health.link("lease"),
+            note=partial(self.health.note, "standby"),
             stop=self._election_stop,
             clock=self._clock,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,18 +20,10 @@ from eventrouter.kube.credentials import Credentials
 from eventrouter.kube.events import KubeEvents
 from eventrouter.kube.lease import KubeLease
 from eventrouter.kube.parsing import parse_object
+from eventrouter.ops.finding import Finding
 from eventrouter.ops.metrics import Metrics
 
 _SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What `check` found out about one link."""
-
-    link: str
-    is_good: bool
-    what: str
 
 
 def check(settings: Config) -> Iterator[Finding]:

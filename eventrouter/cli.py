@@ -7,9 +7,11 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from eventrouter import __version__, config
+from eventrouter.clock import SystemClock
 from eventrouter.config import Config, ObjectKind
 from eventrouter.errors import ConfigError
 from eventrouter.forward.connection import Address
@@ -119,7 +121,7 @@ OPTIONS = (
     _Option("count_events_series", "N", config.parse_series,
             "so many series of that counter at most; what is new then counts as `other` (2000)"),
     _Option("listen", "[HOST]:PORT", config.parse_listen,
-            "serve /metrics, /livez and /readyz here (:8080)"),
+            "serve the status page, /metrics, /livez and /readyz here (:8080)"),
     _Option("log_level", "LEVEL", config.one_of(*logs.LEVELS),
             "debug, info, warning or error (info)"),
     _Option("log_format", "FORMAT", config.one_of(*logs.FORMATS),
@@ -195,12 +197,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         from eventrouter.setup.command import main as setup
 
         return setup(words, stop_on_signal())
-    arguments = parser().parse_args(words)
     try:
-        settings = read_config(arguments, os.environ)
-        _refuse_without_kinds(settings)
-        logs.set_up(level=settings.log_level, log_format=settings.log_format)
-        return _check(settings) if command == "check" else _run(settings)
+        if command == "check":
+            return _check(words)
+        settings = _settings(parser().parse_args(words))
+        return _run(settings)
     except ConfigError as error:
         print(f"eventrouter: {error}", file=sys.stderr)
         return EXIT_BAD_SETTING
@@ -216,10 +217,26 @@ def _run(settings: Config) -> int:
     return EXIT_OK if app.stop() else EXIT_FAILED
 
 
-def _check(settings: Config) -> int:
-    from eventrouter.check import check
+def _settings(arguments: argparse.Namespace) -> Config:
+    settings = read_config(arguments, os.environ)
+    _refuse_without_kinds(settings)
+    logs.set_up(level=settings.log_level, log_format=settings.log_format)
+    return settings
 
-    findings = list(check(settings))
-    for finding in findings:
-        print(f"{'ok  ' if finding.is_good else 'FAIL'}  {finding.link}: {finding.what}")
-    return EXIT_OK if all(finding.is_good for finding in findings) else EXIT_FAILED
+
+def _check(words: Sequence[str]) -> int:
+    """Try every link, then the servers that Fluent Bit writes to, as far as they are known."""
+    from eventrouter.check import check
+    from eventrouter.setup import sinks
+    from eventrouter.setup.inspection import inspect
+
+    options = parser()
+    sinks.add_options(options)
+    arguments = options.parse_args(words)
+    settings = _settings(arguments)
+    looks = [inspect(sink, clock=SystemClock()) for sink in sinks.read_sinks(arguments, os.environ)]
+    is_good = True
+    for finding in chain(check(settings), *looks):
+        print(finding, flush=True)
+        is_good = is_good and finding.is_good is not False
+    return EXIT_OK if is_good else EXIT_FAILED

@@ -127,11 +127,15 @@ class Deposed(CheckpointError):
 
 
 class TargetError(EventrouterError):
-    """Elasticsearch or OpenSearch refused one request of the setup."""
+    """Elasticsearch or OpenSearch refused one request of the setup or the check."""
 
     def __init__(self, message: str, *, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
+
+
+class TargetUnknown(TargetError):
+    """It does not know the path, as the other of the two servers does not."""
 
 
 class TargetUnusable(TargetError):

@@ -190,6 +190,7 @@ class Pipeline:
         self._queue.clear()
         self._sender.abandon()
         self._backlog.lose_sight("")
+        self._metrics.show_positions()
 
     def _end_reading(self) -> None:
         self._reading_stop.set()

@@ -43,10 +43,12 @@ class Election:
         metrics: Metrics,
         pulse: Pulse,
         contact: Pulse,
+        note: Callable[[str], None],
         stop: Stop,
         clock: Clock,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
+        """`note` takes a line for /readyz: who leads, while that is another."""
         self._lease = lease
         self._identity = identity
         self._on_elected = on_elected
@@ -54,6 +56,7 @@ class Election:
         self._metrics = metrics
         self._pulse = pulse
         self._contact = contact
+        self._note = note
         self._stop = stop
         self._clock = clock
         self._uniform = uniform
@@ -101,7 +104,8 @@ class Election:
                 if self._is_ending:
                     self._try_to_renew()
             while self.is_leading() and self._tries == tries:
-                self._renewed.wait(1.0)  # no longer, as the leadership may end without a word
+                # Not for ever, as the leadership may end without a word.
+                self._renewed.wait(2 * RETRY_SECONDS)
             if not self.is_leading():
                 raise Deposed("cannot write the checkpoint: no longer the leader")
             if self._failure is not None:
@@ -135,6 +139,7 @@ class Election:
             record = self._lease.read()
             self._observe(record)
             if self._is_anothers(record):
+                self._note(f"{record.holder} leads")
                 self._trouble.end()
                 return
             self._take(record)
@@ -170,6 +175,7 @@ class Election:
 
     def _announce(self, record: LeaseRecord) -> None:
         self._metrics.leading.set(1)
+        self._note("")
         log.info("Leading as %s", self._identity)
         if record.checkpoint is None and self._checkpoint is not None:
             log.warning("The lease has no checkpoint: going on from the last one that it had")

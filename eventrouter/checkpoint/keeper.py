@@ -21,8 +21,9 @@ from eventrouter.ops.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
-# How often the buffer is looked at and the checkpoint written, while there is something new.
-ROUND_SECONDS = 1.0
+# How often the buffer is looked at and the checkpoint written, while there is something new. Fluent
+# Bit keeps a chunk for a second at least. What a killed watcher sends again was acked since then.
+ROUND_SECONDS = 5.0
 _LAST_ROUND_SECONDS = 0.2
 _IDLE_SECONDS = 60.0
 # A thread that waits for a write shows this often that it is alive.
@@ -37,8 +38,12 @@ class _Landmark:
     One chunk that is left stands for all of them, so that a look costs one stat however many wait.
     """
 
-    def __init__(self, positions: Positions, chunks: list[str], buffer: Buffer) -> None:
+    def __init__(
+        self, positions: Positions, records: int, *, chunks: list[str], buffer: Buffer
+    ) -> None:
+        """`records` had been acked when the buffer held these chunks."""
         self.positions = positions
+        self.records = records
         self._chunks = chunks
         self._buffer = buffer
         self._witness = ""
@@ -93,6 +98,7 @@ class Keeper:
         self._changed = threading.Condition()
         self._written = 0  # of the changes that `_reached` counts
         self._is_urgent = False
+        self._is_resting = False
         self._end_at: float | None = None
         self._has_ended = False
 
@@ -102,7 +108,8 @@ class Keeper:
         """Everything up to these positions is in the sidecar's buffer now."""
         with self._changed:
             self._reached.ack(positions)
-            self._changed.notify_all()
+            if not self._is_resting:  # else it will see it, and others wait for no ack
+                self._changed.notify_all()
 
     def begin_list(
         self, namespace: str, resource_version: str, *, beat: Callable[[], None] = lambda: None
@@ -211,8 +218,9 @@ class Keeper:
         """Leave time for more acks to share the next write. A thread that waits for one ends it."""
         with self._changed:
             end_at = self._end_at
+            self._is_resting = True
             self._changed.wait_for(lambda: self._is_urgent or self._end_at != end_at, seconds)
-            self._is_urgent = False
+            self._is_resting = self._is_urgent = False
 
     def _follow_buffer(self) -> None:
         with self._changed:
@@ -220,10 +228,13 @@ class Keeper:
         try:
             is_passed = bool(acked) and (self._landmark is None or self._landmark.is_passed())
             if is_passed or self._backlog.is_due:
+                records = self._metrics.total(self._metrics.acked)
                 chunks = self._buffer.chunks()
                 self._backlog.update(chunks)
                 if is_passed:
-                    self._move(acked, chunks)
+                    self._move(
+                        _Landmark(acked, records, chunks=_awaited(chunks), buffer=self._buffer)
+                    )
         except BufferUnseen as error:
             if acked:  # before that it may not be there yet
                 self._metrics.errors.labels("buffer", error.reason).inc()
@@ -237,18 +248,18 @@ class Keeper:
         if not self._unseen.is_on:
             self._unseen.report(f"{error}; trying again", reason=error.reason)
 
-    def _move(self, acked: Positions, chunks: list[str]) -> None:
-        """The last landmark, if any, is passed: move `delivered`, and set the next one."""
-        passed = self._landmark
-        self._landmark = _Landmark(acked, _awaited(chunks), self._buffer)
-        is_empty = self._landmark.is_passed()
-        with self._changed:
-            if passed is not None:
-                self._reached.deliver(passed.positions)
-            if is_empty:
-                self._reached.deliver(acked)
-        if is_empty:
+    def _move(self, landmark: _Landmark) -> None:
+        """The last landmark, if any, is passed: move `delivered`, and set this one."""
+        passed = [] if self._landmark is None else [self._landmark]
+        self._landmark = landmark
+        if landmark.is_passed():
             self._landmark = None
+            passed.append(landmark)
+        with self._changed:
+            for each in passed:
+                self._reached.deliver(each.positions)
+        for each in passed:
+            self._metrics.show_delivered(each.records)
         self._metrics.last_delivered.set(self._clock.time())
 
     def _write(self) -> None:
@@ -268,6 +279,7 @@ class Keeper:
             self._unwritten.report(f"{error}; trying again")
         else:
             self._metrics.checkpoints.labels("ok").inc()
+            self._metrics.show_positions(acked=checkpoint.acked, delivered=checkpoint.delivered)
             self._unwritten.end()
             with self._changed:
                 self._written = changes

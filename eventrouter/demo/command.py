@@ -1,7 +1,8 @@
 """`eventrouter demo`: run the watcher and a sidecar without a cluster, for a person to watch.
 
-Standard output shows the records: as a table on a terminal, otherwise as the lines of JSON that
-`kubectl logs` of the sidecar would show. Everything else goes to standard error.
+Standard output shows the records: as a table on a terminal, below the status page's address;
+otherwise as the lines of JSON that `kubectl logs` of the sidecar would show. Everything else goes
+to standard error.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import os
 import random
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -38,6 +40,8 @@ _EPILOG = """\
 The table adapts to the width of your terminal and has colours unless NO_COLOR is set.
 FLUENT_BIT names a fluent-bit that is not on your PATH."""
 
+_HOST = "127.0.0.1"
+_PORT = 8080  # as `eventrouter run` has it
 _PROGRESS_SECONDS = 1.0
 # coreutils' timeout sends its signal to the process, and then to the process's group.
 _SAME_SIGNAL_SECONDS = 0.5
@@ -116,13 +120,15 @@ def _run(arguments: argparse.Namespace, output: Output, stop: threading.Event) -
                 forward=sidecar.url,
                 checkpoint=folder / "checkpoint.json",
                 buffer_path=sidecar.buffer_path,
-                listen=Listen("127.0.0.1", 0),
+                listen=Listen(_HOST, _free_port()),
             )
         )
+        address = f"http://{_HOST}:{app.http.port}/"
+        output.announce(f"Status page: {address}")
         for name, text in (
             ("Source", arguments.kubeconfig or "a built-in stand-in for a small cluster"),
             ("Sidecar", sidecar.name),
-            ("Metrics", f"http://127.0.0.1:{app.http.port}/metrics"),
+            ("Metrics", f"{address}metrics"),
             ("Stop", "Ctrl-C"),
         ):
             print(f"{name}: {text}", file=sys.stderr)
@@ -169,6 +175,18 @@ def _start_cluster(stack: ExitStack, folder: Path, *, seed: int) -> str:
     stack.callback(player.join)
     stack.callback(stop.set)
     return str(kubeconfig)
+
+
+def _free_port() -> int:
+    """The usual port, or 0 for any other if somebody has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, _PORT))
+            probe.listen()
+        except OSError:
+            return 0
+        return _PORT
 
 
 def _close_stdout() -> None:

@@ -28,6 +28,9 @@ class Output(Protocol):
 
     format: str
 
+    def announce(self, text: str) -> None:
+        """Show this line, which is no record."""
+
     def show(self, line: bytes) -> None:
         """Show one record, a line of JSON. Raises OSError once nobody reads any more."""
 
@@ -36,9 +39,12 @@ class Output(Protocol):
 
 
 class JsonOutput:
-    """Prints each record as its line of JSON, and nothing else."""
+    """Prints each record as its line of JSON, and nothing else: other lines go to stderr."""
 
     format = "json"
+
+    def announce(self, text: str) -> None:
+        print(text, file=sys.stderr)
 
     def show(self, line: bytes) -> None:
         sys.stdout.buffer.write(line)
@@ -70,6 +76,10 @@ class TableOutput:
         self._size = size
         self._table: Table | None = None
         self._rows = 0  # since the last header
+
+    def announce(self, text: str) -> None:
+        with suppress(OSError):  # `show` reports a terminal that is gone
+            self._screen.write(f"{text}\n")
 
     def show(self, line: bytes) -> None:
         table, header = self._table_with_header()

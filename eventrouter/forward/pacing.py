@@ -10,13 +10,13 @@ watcher collects for longer while chunks wait, and the other outputs get events 
 from __future__ import annotations
 
 # From so many waiting chunks on, a batch waits for so many seconds. The first row holds while every
-# output delivers: a tenth of a second is little beside Fluent Bit's flush interval.
+# output delivers: a batch has waited for company already where it was read (kube/body.py).
 #
 # The others follow from 100 events a second with three tags and two queues, for required and for
 # optional outputs: six chunks a batch. An outage then reaches the fourth row after an hour and the
 # fifth after a day. Waiting costs little: 9,400 chunks that three outputs try take 3 % of a core.
 LINGER_SECONDS = (
-    (0, 0.1),
+    (0, 0.0),
     (500, 2.0),
     (1_500, 4.0),
     (6_500, 55.0),

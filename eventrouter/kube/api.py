@@ -138,7 +138,7 @@ def mapped_errors(server: str) -> Iterator[None]:
         yield
     except EventrouterError:
         raise
-    except urllib3.exceptions.ReadTimeoutError as error:
+    except (urllib3.exceptions.ReadTimeoutError, TimeoutError) as error:
         raise ApiError(f"{server} has gone silent", reason="timeout") from error
     except urllib3.exceptions.SSLError as error:
         raise ApiError(f"TLS with {server} failed: {_one_line(error)}", reason="tls") from error

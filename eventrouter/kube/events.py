@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from io import BytesIO
 
 import urllib3
 
 from eventrouter.errors import ApiError, PageTooLarge
 from eventrouter.kube.api import KubeApi
+from eventrouter.kube.body import Body
 from eventrouter.kube.parsing import Page, parse_page
 from eventrouter.kube.schema import MAX_EVENT_BYTES
 from eventrouter.ops.metrics import Metrics
@@ -21,11 +19,8 @@ from eventrouter.ops.metrics import Metrics
 _LIST_SECONDS = 60.0
 # How far the read timeout of a watch lies above the server's own end of it.
 _WATCH_GRACE_SECONDS = 15.0
-# Some fifty events, so that the work done once for all that arrived together costs next to nothing.
-_COALESCED_BYTES = 64 * 1024
-# How long to wait for more: a thread that wakes for each single event costs several times as much.
-# Little beside the batch's age limit (forward/pacing.py).
-_PAUSE_SECONDS = 0.01
+# Some hundred events: the work done once for all that arrived together costs next to nothing.
+_COALESCED_BYTES = 128 * 1024
 
 
 class KubeEvents:
@@ -87,12 +82,15 @@ class KubeEvents:
             "timeoutSeconds": str(timeout_seconds),
         }
         read_seconds = timeout_seconds + _WATCH_GRACE_SECONDS
-        with self._get(namespace, query, True, read_seconds) as response:
+        with (
+            self._get(namespace, query, True, read_seconds) as response,
+            Body(response) as body,
+        ):
             pieces = coalesced(
-                response.stream(amt=None, decode_content=False),
-                is_more_there=_readiness(response),
+                body.pieces(),
+                is_more_there=body.is_more_there,
                 on_arrival=self._api.answered,
-                pause=partial(time.sleep, _PAUSE_SECONDS),
+                rest=body.rest,
             )
             yield lines_of(pieces)
 
@@ -153,26 +151,25 @@ def coalesced(
     *,
     is_more_there: Callable[[], bool],
     on_arrival: Callable[[], None],
-    pause: Callable[[], None],
+    rest: Callable[[], None],
 ) -> Iterator[bytes]:
     """The same bytes in larger pieces, of up to about _COALESCED_BYTES.
 
-    A piece ends when nothing more is there even after one pause. A busy API server sends each event
-    or two in an HTTP chunk of their own. If the link breaks, the bytes that came before the error
-    are given first, so that a link that breaks often still brings events.
+    A piece ends when nothing more is there even after one rest. If the link breaks, the bytes that
+    came before the error are given first, so that a link that breaks often still brings events.
     """
     waiting: list[bytes] = []
     size = 0
-    has_paused = False
+    has_rested = False
 
     def is_more_coming() -> bool:
-        nonlocal has_paused
+        nonlocal has_rested
         if is_more_there():
             return True
-        if has_paused:
+        if has_rested:
             return False
-        has_paused = True
-        pause()
+        has_rested = True
+        rest()
         return is_more_there()
 
     try:
@@ -183,15 +180,8 @@ def coalesced(
                 continue
             on_arrival()
             yield b"".join(waiting)
-            waiting, size, has_paused = [], 0, False
+            waiting, size, has_rested = [], 0, False
     except (urllib3.exceptions.HTTPError, OSError):
         yield b"".join(waiting)
         raise
     yield b"".join(waiting)
-
-
-def _readiness(response: urllib3.BaseHTTPResponse) -> Callable[[], bool]:
-    """A function that says, without waiting, whether more has arrived."""
-    poll = select.poll()
-    poll.register(response.fileno(), select.POLLIN)
-    return lambda: bool(poll.poll(0))

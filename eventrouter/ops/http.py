@@ -1,4 +1,4 @@
-"""/metrics, /livez and /readyz over HTTP."""
+"""/metrics, /livez, /readyz and the status page over HTTP."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client.exposition import choose_encoder
 
 from eventrouter.errors import ConfigError
+from eventrouter.ops import status
 from eventrouter.ops.health import Health
 from eventrouter.ops.metrics import Metrics
 
 log = logging.getLogger(__name__)
+
+_TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -27,22 +30,25 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path == "/metrics":
             encode, content_type = choose_encoder(self.headers.get("Accept", ""))
-            self._answer(200, content_type, encode(self.server.metrics.registry))
+            self._answer(200, encode(self.server.metrics.registry), {"Content-Type": content_type})
         elif path == "/livez":
             self._verdict(self.server.health.ailing())
         elif path == "/readyz":
             health = self.server.health
             self._verdict(health.unready(), notes=health.notes())
+        elif path == "/":
+            self._answer(200, *status.page())
         else:
-            self._answer(404, "text/plain", b"there are /metrics, /livez and /readyz\n")
+            self._answer(404, b"there are /, /metrics, /livez and /readyz\n", _TEXT)
 
     def _verdict(self, complaints: list[str], *, notes: Sequence[str] = ()) -> None:
         text = "".join(f"{line}\n" for line in (*(complaints or ["ok"]), *notes))
-        self._answer(503 if complaints else 200, "text/plain; charset=utf-8", text.encode())
+        self._answer(503 if complaints else 200, text.encode(), _TEXT)
 
-    def _answer(self, status: int, content_type: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
+    def _answer(self, code: int, body: bytes, headers: Mapping[str, str]) -> None:
+        self.send_response(code)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

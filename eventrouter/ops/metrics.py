@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from math import nan
 from typing import NamedTuple, get_args
@@ -64,6 +64,10 @@ class Metrics:
             "eventrouter_events_acked",
             "Records that the sidecar acknowledged.",
             type=TYPES,
+        )
+        self.delivered = self._counter(
+            "eventrouter_events_delivered",
+            "Acknowledged records that have left the sidecar's buffer as well.",
         )
         self.discarded = self._counter(
             "eventrouter_events_discarded",
@@ -147,6 +151,13 @@ class Metrics:
             "eventrouter_last_delivered_timestamp_seconds",
             "When all that had been acknowledged had last left the sidecar's buffer.",
         )
+        self.position = self._gauge(
+            "eventrouter_position",
+            "The resourceVersion up to which all events of a namespace are acked or delivered.",
+            "namespace",
+            "reached",
+        )
+        self._positions: set[tuple[str, str]] = set()
         self.buffer_chunks = self._gauge(
             "eventrouter_buffer_chunks",
             "Chunks that wait in the sidecar's buffer; NaN while it cannot be seen.",
@@ -213,6 +224,23 @@ class Metrics:
                 result=(*LOOKED_UP, *_API_REASONS),
             ),
         )
+
+    def show_delivered(self, acked: int) -> None:
+        """So many records have left the buffer: all that had been acked at some moment."""
+        self.delivered.inc(max(0, acked - self.total(self.delivered)))
+
+    def show_positions(self, **positions: Mapping[str, str]) -> None:
+        """The resourceVersions that are `acked` and `delivered`, by namespace. No others exist."""
+        wanted = {
+            (namespace, reached): int(resource_version)
+            for reached, resource_versions in positions.items()
+            for namespace, resource_version in resource_versions.items()
+        }
+        for labels, value in wanted.items():
+            self.position.labels(*labels).set(value)
+        for labels in self._positions - wanted.keys():
+            self.position.remove(*labels)
+        self._positions = set(wanted)
 
     def total(self, counter: Counter) -> int:
         """The sum over all labels of a counter."""

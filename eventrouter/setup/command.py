@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -14,24 +13,15 @@ from eventrouter.clock import Clock, Stop, SystemClock
 from eventrouter.errors import ConfigError, TargetError, TargetUnusable
 from eventrouter.ops import logs
 from eventrouter.process import EXIT_BAD_SETTING, EXIT_FAILED, EXIT_OK
-from eventrouter.setup.mapping import Json, Server
-from eventrouter.setup.objects import Found, Parameters, SetupObject, objects
+from eventrouter.setup.dashboards.saved_objects import SavedObject, data_view, saved_objects
+from eventrouter.setup.kibana import IMPORT, Kibana, set_up_kibana
+from eventrouter.setup.mapping import Json
+from eventrouter.setup.objects import Found, SetupObject, objects
 from eventrouter.setup.plan import Action, decide
+from eventrouter.setup.report import Line
 from eventrouter.setup.settings import Settings, parser, read_settings
 from eventrouter.setup.target import Target
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What became of one object. If it is not good, something is left to do."""
-
-    word: str
-    object: str
-    text: str
-    is_good: bool
-
-    def __str__(self) -> str:
-        return f"{self.word:<10} {self.object}: {self.text}"
+from eventrouter.setup.today import is_made_by_template, todays_index
 
 
 def main(argv: Sequence[str], stop: Stop) -> int:
@@ -41,7 +31,7 @@ def main(argv: Sequence[str], stop: Stop) -> int:
         settings = read_settings(arguments, os.environ)
         logs.set_up(level="warning", log_format="text")
         if settings.is_print:
-            print(json.dumps(bodies(settings.server, settings.parameters), indent=2))
+            print(json.dumps(bodies(settings), indent=2))
             return EXIT_OK
         is_good = True
         for line in set_up(settings, clock=SystemClock(), stop=stop):
@@ -56,26 +46,47 @@ def main(argv: Sequence[str], stop: Stop) -> int:
         return EXIT_FAILED
 
 
-def bodies(server: Server, parameters: Parameters) -> Json:
+def bodies(settings: Settings) -> Json:
     """What setup writes, by path."""
-    return {wanted.path: wanted.body() for wanted in objects(server, parameters)}
+    written: Json = {
+        wanted.path: wanted.body() for wanted in objects(settings.server, settings.parameters)
+    }
+    if settings.kibana:
+        written[IMPORT] = [wanted.body() for wanted in _saved_objects(settings)]
+    return written
 
 
 def set_up(settings: Settings, *, clock: Clock, stop: Stop) -> Iterator[Line]:
     """Write what is missing or old, and tell of each object. Raises TargetUnusable."""
-    target = Target(
-        settings.url,
-        login=settings.login,
-        ca_file=settings.ca_file,
-        wait_seconds=settings.wait_seconds,
-        clock=clock,
-        stop=stop,
-    )
+
+    def target_at(url: str) -> Target:
+        return Target(
+            url,
+            login=settings.login,
+            ca_file=settings.ca_file,
+            wait_seconds=settings.wait_seconds,
+            clock=clock,
+            stop=stop,
+        )
+
+    target = target_at(settings.url)
+    kibana = Kibana(target_at(settings.kibana)) if settings.kibana else None
     for wanted in objects(settings.server, settings.parameters):
         yield _line(str(wanted), partial(_settle, target, wanted, settings))
-    today = datetime.fromtimestamp(clock.time(), UTC).strftime("%Y.%m.%d")
-    index = f"{settings.parameters.prefix}-{today}"
+    index = todays_index(settings.parameters, now=datetime.fromtimestamp(clock.time(), UTC))
     yield from _todays_index(target, index, settings)
+    if kibana:
+        yield from set_up_kibana(
+            kibana,
+            _saved_objects(settings),
+            force=settings.force,
+            is_dry_run=settings.is_dry_run,
+        )
+
+
+def _saved_objects(settings: Settings) -> tuple[SavedObject, ...]:
+    prefix = settings.parameters.prefix
+    return saved_objects(prefix) if settings.has_dashboards else (data_view(prefix),)
 
 
 def _line(name: str, attempt: Callable[[], tuple[str, str, bool]]) -> Line:
@@ -118,18 +129,16 @@ def _read(target: Target, wanted: SetupObject) -> Found | None:
 def _todays_index(target: Target, index: str, settings: Settings) -> Iterator[Line]:
     """One line if today's index is there: was it made by the template?"""
     name = f"index {index}"
-    privilege = f"view_index_metadata on {settings.parameters.pattern}"
     try:
-        answer = target.get(f"/{index}", privilege=privilege)
-        if answer is None:
-            return
-        mappings = next(iter(answer.values()))["mappings"]
+        is_made = is_made_by_template(target, index, settings.parameters)
     except TargetUnusable:
         raise
     except TargetError as error:
         yield Line("FAILED", name, str(error), False)
         return
-    if str(mappings.get("dynamic")).lower() == "false":
+    if is_made is None:
+        return
+    if is_made:
         yield Line("unchanged", name, "made by the template", True)
         return
     text = (

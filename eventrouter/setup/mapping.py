@@ -75,12 +75,16 @@ def mappings(server: Server) -> Json:
         "source": _object(_keywords("component", "host")),
         **_keywords("reportingComponent", "reportingInstance"),
     }
+    # Of the object that the event is about. Not flattened as a whole: Kibana lists no field of
+    # such a one.
+    about = {**_TEXTS[server], "owner": _object(_keywords("kind", "name", "uid"))}
     return {
         "dynamic": False,
         "properties": {
             "@timestamp": {"type": "date"},
             **_keywords("verb", "id", "cluster", "truncated"),
             "event": _object(event),
+            "object": _object({**about, **_keywords("node")}),
             "old_event": _STORED,
         },
     }

@@ -15,7 +15,7 @@ from typing import Any
 Json = dict[str, Any]
 
 # One higher with every change of a body: a test holds the digests of the current one.
-VERSION = 1
+VERSION = 2
 _MAKER = "eventrouter"
 # An ISM policy has no `_meta`: its description carries the mark.
 _IN_TEXT = re.compile(r"Managed by eventrouter: version=(\d+)((?: [a-z]+=\S+)*) digest=(\w+)")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from eventrouter.setup.mark import Mark
-from eventrouter.setup.objects import Found, SetupObject
+from eventrouter.setup.objects import Found
 
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
@@ -27,6 +28,16 @@ class Action(Enum):
         return self in (Action.CREATE, Action.UPDATE, Action.REPLACE)
 
 
+class Wanted(Protocol):
+    """An object as it should be. `summary` says what it does, in a few words."""
+
+    @property
+    def summary(self) -> str: ...
+
+    @property
+    def mark(self) -> Mark: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What to do about one object, and why. Only LEAVE leaves something for the user to do."""
@@ -35,7 +46,7 @@ class Decision:
     reason: str
 
 
-def decide(wanted: SetupObject, found: Found | None, *, force: bool) -> Decision:
+def decide(wanted: Wanted, found: Found | None, *, force: bool) -> Decision:
     """Create what is missing, bring ours up to date, and leave alone what others have chosen.
 
     `force` replaces what was made or chosen by others. A newer version of ours stays even then.
@@ -45,11 +56,11 @@ def decide(wanted: SetupObject, found: Found | None, *, force: bool) -> Decision
     mark = found.mark
     if mark is not None and mark.version > wanted.mark.version:
         return Decision(Action.KEEP, "a newer eventrouter made it")
-    objection = _objection(wanted.mark, mark, found.digest)
-    if objection and force:
-        return Decision(Action.REPLACE, f"{wanted.summary}; {objection}")
-    if objection:
-        return Decision(Action.LEAVE, f"{objection}; --force replaces it")
+    problem = objection(found) or _other_parameters(wanted.mark, mark)
+    if problem and force:
+        return Decision(Action.REPLACE, f"{wanted.summary}; {problem}")
+    if problem:
+        return Decision(Action.LEAVE, f"{problem}; --force replaces it")
     assert mark is not None
     if mark.version < wanted.mark.version:
         versions = f"from version {mark.version} to {wanted.mark.version}"
@@ -57,12 +68,18 @@ def decide(wanted: SetupObject, found: Found | None, *, force: bool) -> Decision
     return Decision(Action.KEEP, wanted.summary)
 
 
-def _objection(wanted: Mark, mark: Mark | None, digest: str) -> str:
-    """Why an object is not ours to change; empty if it is."""
-    if mark is None:
+def objection(found: Found) -> str:
+    """Why an object is not ours as we made it; empty if it is."""
+    if found.mark is None:
         return "somebody else made it"
-    if mark.digest != digest:
+    if found.mark.digest != found.digest:
         return "somebody changed it after eventrouter made it"
+    return ""
+
+
+def _other_parameters(wanted: Mark, mark: Mark | None) -> str:
+    """Which parameters somebody once chose for ours; empty if none."""
+    assert mark is not None
     others = [
         f"{name} {mark.parameters.get(name, 'unset')}, not {value}"
         for name, value in wanted.parameters.items()

@@ -21,8 +21,8 @@ from eventrouter.setup.target import Login
 
 _DESCRIPTION = """\
 Prepare Elasticsearch or OpenSearch for the events: write the lifecycle policy and the index
-template, and read them back. Run it again at any time: it leaves alone what is as it should be, and
-what somebody else made."""
+template, and on request a data view and dashboards, and read them back. Run it again at any time:
+it leaves alone what is as it should be, and what somebody else made."""
 _EPILOG = """\
 The login comes from the environment: EVENTROUTER_SETUP_USER and EVENTROUTER_SETUP_PASSWORD, or
 EVENTROUTER_SETUP_API_KEY (base64, as the API gives it in `encoded`). With _FILE at its end, each
@@ -47,12 +47,17 @@ OPTIONS = (
     SetupOption("--retention", "TIME", "delete events after so many days, hours or minutes (30d)"),
     SetupOption("--shards", "N", "primary shards of each day's index (1)"),
     SetupOption("--replicas", "N", "replicas of each shard (the server's default)"),
+    SetupOption("--kibana", "URL", "write the data view into this Kibana or OpenSearch Dashboards;"
+                " end it with /s/SPACE for a space (none)"),
+    SetupOption("--dashboards", "", "write the dashboards there as well (off)"),
     SetupOption("--ca-file", "FILE", "trust the CAs in this file, in PEM (the system's)"),
     SetupOption("--wait", "SECONDS", "wait so long for a server that is away (0)"),
     SetupOption("--dry-run", "", "say what would be done, and write nothing (off)"),
     SetupOption("--print", "", "print the bodies as JSON, and send nothing (off)"),
     SetupOption("--force", "", "replace what somebody else made, changed or chose (off)"),
 )  # fmt: skip
+
+_SERVERS = ("--elasticsearch", "--opensearch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ class Settings:
     is_print: bool
     force: bool
     login: Login
+    kibana: str | None
+    has_dashboards: bool
 
 
 def parser() -> Parser:
@@ -84,7 +91,7 @@ def parser() -> Parser:
     )
     servers = result.add_mutually_exclusive_group(required=True)
     for option in OPTIONS:
-        group = servers if option.metavar == "URL" else result
+        group = servers if option.flag in _SERVERS else result
         if option.metavar:
             group.add_argument(option.flag, metavar=option.metavar, help=option.help)
         else:
@@ -103,6 +110,8 @@ def read_settings(arguments: argparse.Namespace, environment: Mapping[str, str])
         return default if text is None else checked(f"--{name.replace('_', '-')}", text, parse)
 
     defaults = Parameters()
+    if given["dashboards"] and given["kibana"] is None:
+        raise ConfigError("--dashboards", "missing: --kibana URL, where they are written to")
     return Settings(
         server=server,
         url=read(option, parse_url, None),
@@ -118,6 +127,8 @@ def read_settings(arguments: argparse.Namespace, environment: Mapping[str, str])
         is_print=given["print"],
         force=given["force"],
         login=read_login(environment),
+        kibana=read("kibana", parse_url, None),
+        has_dashboards=given["dashboards"],
     )
 
 
@@ -182,24 +193,22 @@ def parse_ca_file(text: str) -> str:
     return text
 
 
-def read_login(environment: Mapping[str, str]) -> Login:
-    """The login in the environment, or none. Raises ConfigError."""
+def read_login(environment: Mapping[str, str], prefix: str = "EVENTROUTER_SETUP_") -> Login:
+    """The login in the variables with this prefix, or none. Raises ConfigError."""
     user, password, key = (
-        _secret(environment, f"EVENTROUTER_SETUP_{name}")
-        for name in ("USER", "PASSWORD", "API_KEY")
+        _secret(environment, f"{prefix}{name}") for name in ("USER", "PASSWORD", "API_KEY")
     )
     if key and (user or password):
-        raise ConfigError("EVENTROUTER_SETUP_API_KEY", "give an API key or a user, not both")
+        raise ConfigError(f"{prefix}API_KEY", "give an API key or a user, not both")
     if bool(user) != bool(password):
         missing = "PASSWORD" if user else "USER"
-        raise ConfigError(
-            f"EVENTROUTER_SETUP_{missing}", "missing: a login is a user and a password"
-        )
+        raise ConfigError(f"{prefix}{missing}", "missing: a login is a user and a password")
     if key:
-        return Login(f"ApiKey {key}")
+        return Login(f"ApiKey {key}", prefix)
     if user:
-        return Login("Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
-    return Login()
+        basic = base64.b64encode(f"{user}:{password}".encode()).decode()
+        return Login(f"Basic {basic}", prefix)
+    return Login("", prefix)
 
 
 def _secret(environment: Mapping[str, str], name: str) -> str:

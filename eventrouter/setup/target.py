@@ -12,7 +12,7 @@ from typing import Any
 import urllib3
 
 from eventrouter.clock import Backoff, Clock, Stop
-from eventrouter.errors import TargetError, TargetUnusable
+from eventrouter.errors import TargetError, TargetUnknown, TargetUnusable
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +25,13 @@ _AWAY = {429, 502, 503, 504}
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A ready `Authorization` header; empty for no login. Never shown."""
+    """A ready `Authorization` header; empty for no login. Never shown.
+
+    `prefix` is that of the variables it comes from, for a message.
+    """
 
     header: str = ""
+    prefix: str = "EVENTROUTER_SETUP_"
 
     def __repr__(self) -> str:
         return f"Login({'given' if self.header else 'none'})"
@@ -57,7 +61,7 @@ class Target:
         self._headers = {"Accept": "application/json"}
         if login.header:
             self._headers["Authorization"] = login.header
-        self._has_login = bool(login.header)
+        self._login = login
         self._wait_seconds = wait_seconds
         self._clock = clock
         self._stop = stop
@@ -74,18 +78,25 @@ class Target:
             return None
         return self._checked("GET", path, status, answer, privilege)
 
+    def post(self, path: str, body: Mapping[str, Any], *, privilege: str) -> Json:
+        """The answer to a question that has a body. Raises TargetError."""
+        status, answer = self._ask("POST", path, json.dumps(body).encode())
+        return self._checked("POST", path, status, answer, privilege)
+
     def put(self, path: str, body: Mapping[str, Any], *, privilege: str) -> Json:
         """Write the object at `path`. Raises TargetError."""
         status, answer = self._ask("PUT", path, json.dumps(body).encode())
         return self._checked("PUT", path, status, answer, privilege)
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, Json]:
-        """Status and answer, an empty one if it is no JSON. Waits while the server is away."""
+    def send(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        """Status and body of the answer. Waits while the server is away. Raises TargetUnusable."""
         backoff = Backoff(first=0.5, cap=5.0)
         is_told = False
         while True:
             try:
-                return self._once(method, path, body)
+                return self._once(method, path, body, headers)
             except _Away as error:
                 left = self._deadline - self._clock.monotonic()
                 if left <= 0 or self._stop.is_set():
@@ -96,18 +107,29 @@ class Target:
                     is_told = True
                 self._stop.wait(min(backoff.next(), left))
 
-    def _once(self, method: str, path: str, body: bytes | None) -> tuple[int, Json]:
+    def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, Json]:
+        """Status and answer, an empty one if it is no JSON."""
+        headers = {"Content-Type": "application/json"} if body else {}
+        status, data = self.send(method, path, body, headers)
+        try:
+            answer = json.loads(data)
+        except ValueError:
+            answer = None
+        return status, answer if isinstance(answer, dict) else {}
+
+    def _once(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
         seconds = _REQUEST_SECONDS
         if self._wait_seconds:
             left = self._deadline - self._clock.monotonic()
             seconds = max(1.0, min(seconds, left))
-        headers = self._headers | ({"Content-Type": "application/json"} if body else {})
         try:
             response = self._pool.request(
                 method,
                 self.url + path,
                 body=body,
-                headers=headers,
+                headers={**self._headers, **headers},
                 timeout=urllib3.Timeout(total=seconds),
                 redirect=False,
             )
@@ -115,11 +137,7 @@ class Target:
             raise self._problem(error) from error
         if response.status in _AWAY:
             raise _Away(f"it answers {response.status}")
-        try:
-            answer = json.loads(response.data)
-        except ValueError:
-            answer = None
-        return response.status, answer if isinstance(answer, dict) else {}
+        return response.status, response.data
 
     def _problem(self, error: Exception) -> Exception:
         cause: BaseException | None = error
@@ -137,21 +155,25 @@ class Target:
             cause = inner if isinstance(inner, Exception) else cause.__cause__ or cause.__context__
         return _Away(str(error))
 
-    def _checked(self, method: str, path: str, status: int, answer: Json, privilege: str) -> Json:
+    def check_login(self, status: int, privilege: str) -> None:
+        """Raise TargetError if the status says that the login is refused or lacks the privilege."""
         if status == 401:
-            hint = (
-                "check EVENTROUTER_SETUP_USER and EVENTROUTER_SETUP_PASSWORD,"
-                " or EVENTROUTER_SETUP_API_KEY"
+            prefix = self._login.prefix
+            hint = f"check {prefix}USER and {prefix}PASSWORD, or {prefix}API_KEY"
+            what = (
+                "refuses the login" if self._login.header else "wants a login, and none was given"
             )
-            what = "refuses the login" if self._has_login else "wants a login, and none was given"
             raise TargetUnusable(f"{self.url} {what} (401): {hint}", status=status)
         if status == 403:
             raise TargetError(f"the login lacks {privilege} (403)", status=status)
+
+    def _checked(self, method: str, path: str, status: int, answer: Json, privilege: str) -> Json:
+        self.check_login(status, privilege)
         if 200 <= status < 300 and answer:
             return answer
         reason = _reason(answer)
         if "no handler found" in reason:
-            raise TargetError(
+            raise TargetUnknown(
                 f"the server has no {path.rpartition('/')[0]} ({status}):"
                 " --elasticsearch and --opensearch choose between the two servers",
                 status=status,

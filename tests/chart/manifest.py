@@ -1,10 +1,12 @@
 """`python -m tests.chart.manifest` writes what is made of other files: the static manifest, the
-files in `fluent/index/`, the chart's copies of `fluent/`, its README, docs/configuration.md."""
+files in `fluent/index/` and `dashboards/`, the chart's copies of files, its README,
+docs/configuration.md."""
 
 from __future__ import annotations
 
 import shutil
 
+from dashboards import files as dashboards
 from tests.chart import index_files, reference, test_copies
 from tests.chart.chart import CHART, write_readme
 
@@ -12,6 +14,8 @@ from tests.chart.chart import CHART, write_readme
 def main() -> None:
     for name, text in index_files.files().items():
         (index_files.FOLDER / name).write_text(text)
+    for name, text in dashboards.files().items():
+        (dashboards.FOLDER / name).write_text(text)
     for folder, source in test_copies.COPIES.items():
         for copy in folder.rglob("*"):
             if copy.is_file():

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from eventrouter.cli import OPTIONS
 from eventrouter.setup.settings import OPTIONS as SETUP_OPTIONS
+from eventrouter.setup.settings import SetupOption
+from eventrouter.setup.sinks import OPTIONS as CHECK_OPTIONS
+from eventrouter.setup.sinks import variable
 from tests.chart.output_types import OutputTypes, table
 
 ROOT = Path(__file__).parents[2]
@@ -21,10 +24,10 @@ _TOP = """\
 
 # Configuration
 
-There are settings for [the watcher](#the-watcher), for [the setup](#the-setup) of the index, for
-[Fluent Bit](#fluent-bit), and for [the chart](#the-chart), which sets the watcher and Fluent Bit.
-If you use the chart and it has a value for a setting, change the value. The metrics are in the
-[operations reference](operations.md#metrics).
+There are settings for [the watcher](#the-watcher), for [the check](#the-check), for [the
+setup](#the-setup) of the index, for [Fluent Bit](#fluent-bit), and for [the chart](#the-chart),
+which sets the watcher, the check and Fluent Bit. If you use the chart and it has a value for a
+setting, change the value. The metrics are in the [operations reference](operations.md#metrics).
 """
 _WATCHER = """\
 ## The watcher
@@ -38,6 +41,21 @@ For the options of the demo, see `eventrouter demo --help`.
 _WATCHER_END = """\
 Two variables have no option: `EVENTROUTER_POD_NAME` and `EVENTROUTER_POD_UID`. The chart sets them.
 Together they identify the watcher in an election.
+"""
+_CHECK = """\
+## The check
+
+`eventrouter check` takes the watcher's options and these. They tell it which Elasticsearch and
+OpenSearch to look at. The chart sets the variables.
+"""
+_CHECK_END = """\
+The login of the writer comes from variables only: `EVENTROUTER_CHECK_USER` and
+`EVENTROUTER_CHECK_PASSWORD`, or `EVENTROUTER_CHECK_API_KEY`. If you add `_FILE` to a name, the
+variable names a file that holds the value.
+
+If there are several outputs, give each a name and its own variables: for the output `east`,
+`EVENTROUTER_CHECK_EAST__ELASTICSEARCH`, `EVENTROUTER_CHECK_EAST__INDEX_PREFIX`,
+`EVENTROUTER_CHECK_EAST__USER`, and so on.
 """
 _SETUP = """\
 ## The setup
@@ -85,6 +103,9 @@ def page() -> str:
         _WATCHER,
         table(["option", "variable", "default", "meaning"], options()),
         _WATCHER_END,
+        _CHECK,
+        table(["option", "variable", "default", "meaning"], check_options()),
+        _CHECK_END,
         _SETUP,
         table(["option", "default", "meaning"], setup_options()),
         _SETUP_END,
@@ -114,9 +135,21 @@ def options() -> Iterator[list[str]]:
 def setup_options() -> Iterator[list[str]]:
     """The options of `eventrouter setup`."""
     for option in SETUP_OPTIONS:
-        meaning, _, default = option.help.removesuffix(")").rpartition(" (")
-        flag = " ".join(filter(None, (option.flag, option.metavar)))
-        yield [f"`{flag}`", _default(default), meaning]
+        flag, default, meaning = _row(option)
+        yield [flag, default, meaning]
+
+
+def check_options() -> Iterator[list[str]]:
+    """The options that only `eventrouter check` has."""
+    for option in CHECK_OPTIONS:
+        flag, default, meaning = _row(option)
+        yield [flag, f"`{variable(option)}`", default, meaning]
+
+
+def _row(option: SetupOption) -> tuple[str, str, str]:
+    meaning, _, default = option.help.removesuffix(")").rpartition(" (")
+    flag = " ".join(filter(None, (option.flag, option.metavar)))
+    return f"`{flag}`", _default(default), meaning
 
 
 def variables(path: Path) -> Iterator[list[str]]:

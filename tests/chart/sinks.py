@@ -84,14 +84,23 @@ class Sink(HttpServer):
 
 
 def send(
-    sidecar: FluentBit, events: Iterable[dict[str, Any]] = ODD, *, first: int = 0
+    sidecar: FluentBit,
+    events: Iterable[dict[str, Any]] = ODD,
+    *,
+    first: int = 0,
+    metadata: dict[str, Any] | None = None,
 ) -> list[Entry]:
-    """Events by the watcher's own protocol, each kind in a frame, all acknowledged."""
+    """Events by the watcher's own protocol, each kind in a frame, all acknowledged.
+
+    `metadata` is put on each.
+    """
     frames: dict[str, list[bytes]] = defaultdict(list)
     entries = []
     for number, fields in enumerate(events, first):
         shaped = Shaper().shape(
-            read(make_event({"resourceVersion": str(number)}, **fields)), "ADDED", None
+            read(make_event({"resourceVersion": str(number), **(metadata or {})}, **fields)),
+            "ADDED",
+            None,
         )
         time, record = unpack(shaped.entry)
         tag = f"kube.events.{shaped.tag_suffix}"

@@ -23,6 +23,7 @@ from tests.chart.chart import (
 COPIES = {
     CHART / "files" / "fluent": ROOT / "fluent",
     CHART / "files" / "index": ROOT / "fluent" / "index",
+    CHART / "files" / "dashboards": ROOT / "dashboards" / "grafana",
 }
 README = CHART / "README.md"
 MANIFEST = ROOT / "yaml" / "eventrouter.yaml"
@@ -59,9 +60,11 @@ def test_the_files_of_the_index_are_what_setup_writes():
     ), WRITE
 
 
-def test_all_that_the_chart_reads_is_copied():
-    assert {path.name for path in (CHART / "files" / "index").iterdir()} == {
-        path.name for path in (ROOT / "fluent" / "index").iterdir()
+@pytest.mark.parametrize("name", ["index", "dashboards"])
+def test_all_that_the_chart_reads_is_copied(name):
+    folder = CHART / "files" / name
+    assert {path.name for path in folder.iterdir()} == {
+        path.name for path in COPIES[folder].iterdir()
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from itertools import pairwise
@@ -75,6 +76,15 @@ def test_several_expressions_say_how_they_are_joined():
     for step in shown:
         if isinstance(step.get("regex"), list):
             assert step["logical_op"] == "and"
+
+
+def test_the_roles_for_eck_are_those_of_the_files():
+    page = (ROOT / "docs/how-to/eck.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"(?ms)^ *roles\.yml: \|\n(.*?)^ *---$", page)
+    for name, role in yaml.safe_load(shown).items():
+        which = name.removeprefix("kube-events-")
+        file = ROOT / f"fluent/index/elasticsearch-{which}-role.json"
+        assert {"cluster": [], **role} == json.loads(file.read_text(encoding="utf-8"))
 
 
 def steps(values):

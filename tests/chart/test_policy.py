@@ -19,6 +19,7 @@ from tests.chart.chart import (
     watcher_of,
     workload_of,
 )
+from tests.chart.restricted import violations
 
 every_case = pytest.mark.parametrize("case", CASES)
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -29,25 +30,62 @@ LONG = "a-release-whose-name-is-as-long-as-helm-will-let-it-b"  # Helm takes 53 
 
 
 @every_case
-def test_pods_are_restricted(case):
+def test_pods_meet_the_standard_restricted(case):
     for name, pod in pods(render(case)):
-        context = pod["securityContext"]
-        assert context["runAsNonRoot"] is True, name
-        assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
-        assert case == "openshift" or context["runAsUser"] > 0, name
-        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod), name
-        for volume in pod.get("volumes", []):
-            assert "hostPath" not in volume, name
+        assert list(violations(pod)) == [], name
 
 
 @every_case
-def test_containers_are_restricted(case):
+def test_containers_have_a_read_only_root_and_no_capability_at_all(case):
     for name, container in containers(render(case)):
         context = container["securityContext"]
-        assert context["allowPrivilegeEscalation"] is False, name
-        assert context["capabilities"] == {"drop": ["ALL"]}, name
         assert context["readOnlyRootFilesystem"] is True, name
-        assert not context.get("privileged"), name
+        assert context["capabilities"] == {"drop": ["ALL"]}, name
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"podSecurityContext": {"runAsNonRoot": None}}, "watcher: runAsNonRoot is not true"),
+        ({"podSecurityContext": {"runAsUser": 0}}, "pod: runAsUser is 0"),
+        (
+            {"podSecurityContext": {"seccompProfile": {"type": "Unconfined"}}},
+            "pod: seccompProfile is Unconfined",
+        ),
+        ({"podSecurityContext": {"seccompProfile": None}}, "watcher: there is no seccompProfile"),
+        (
+            {"podSecurityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}},
+            "sysctl kernel.msgmax is set",
+        ),
+        (
+            {"watcher": {"securityContext": {"capabilities": {"drop": []}}}},
+            "watcher: does not drop ALL",
+        ),
+        (
+            {"fluentBit": {"securityContext": {"capabilities": {"add": ["SYS_PTRACE"]}}}},
+            "fluent-bit: adds SYS_PTRACE",
+        ),
+        (
+            {"fluentBit": {"securityContext": {"allowPrivilegeEscalation": True}}},
+            "fluent-bit: allowPrivilegeEscalation is not false",
+        ),
+        ({"watcher": {"securityContext": {"privileged": True}}}, "watcher: privileged"),
+        (
+            {"extraVolumes": [{"name": "host", "hostPath": {"path": "/"}}]},
+            "volume host is of hostPath",
+        ),
+        (
+            {"watcher": {"livenessProbe": {"httpGet": {"host": "10.0.0.1"}}}},
+            "watcher: a probe or hook asks 10.0.0.1",
+        ),
+        (
+            {"extraContainers": [{"name": "own", "image": "own:1"}]},
+            "own: allowPrivilegeEscalation is not false",
+        ),
+    ],
+)
+def test_values_that_the_standard_does_not_allow_are_found(values, said):
+    assert said in violations(pod_of(render(values=values)))
 
 
 @every_case

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench import report
+from tests.bench.everyday.tables import costs, tables
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PERFORMANCE = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
 DRILLS = (ROOT / "docs" / "drills.md").read_text(encoding="utf-8")
+EVERYDAY = json.loads((ROOT / "docs" / "performance" / "everyday.json").read_text(encoding="utf-8"))
 RESULTS = json.loads((ROOT / "docs" / "performance" / "results.json").read_text(encoding="utf-8"))
 
 
@@ -53,13 +55,21 @@ def test_the_readme_has_the_recorded_rate() -> None:
     assert f"{rate / RESULTS['reference']['rate']:.1f} times as many" in README
 
 
-def test_the_readme_has_the_recorded_memory() -> None:
-    memory = RESULTS["memory"]
-    listed, streamed = memory["listed"]["events"], memory["streamed"]["events"]
-
-    assert f"**{memory['streamed']['peak'] / 2**20:.0f} MiB of memory**" in README
-    assert f"after {listed:,} events listed and {streamed:,} streamed" in README
-
-
 def test_the_page_about_performance_has_the_recorded_table() -> None:
     assert report.table(RESULTS) in PERFORMANCE
+
+
+def test_the_page_about_performance_has_the_recorded_ordinary_day() -> None:
+    assert costs(EVERYDAY) in PERFORMANCE
+    for table in re.findall(r"(?m)(?:^\|.*\n)+", tables(EVERYDAY) + "\n"):
+        assert table in PERFORMANCE
+
+
+def test_the_readme_has_the_recorded_ordinary_day() -> None:
+    figures = EVERYDAY["summary"]
+    share, more = (sum(figures["pair"][rate]["cpu"].values()) for rate in ("10", "100"))
+    informer = sum(figures["informer"]["100"]["cpu"].values())
+    memory = sum(size["resident"] for size in figures["live"]["pair"]["memory"].values())
+
+    assert f"**{share:.1%} of a core and {memory / 2**20:.0f} MiB**" in README
+    assert f"{more:.1%} at 100, where an informer in Go takes {informer:.1%}" in README

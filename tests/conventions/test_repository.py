@@ -35,9 +35,9 @@ OWN_PATH = re.compile(r"(?<![\w.~}/-])/(?:home/[\w.-]+|root|Users/[\w.-]+)(?:/|$
 
 
 def modules() -> list[Path]:
-    """Those of the package, and those that tests share."""
+    """Those of the package, those that make the dashboards, and those that tests share."""
     shared = (path for path in TESTS.rglob("*.py") if not path.name.startswith("test_"))
-    return sorted([*PACKAGE.rglob("*.py"), *shared])
+    return sorted([*PACKAGE.rglob("*.py"), *(ROOT / "dashboards").glob("*.py"), *shared])
 
 
 def tracked_files() -> list[Path]:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.drills.drill import Drill, figure
-from tests.drills.kubeconfig import led_to
+from tests.drills.kubeconfig import led_to, with_ca_inline
 from tests.drills.relay import Relay
 from tests.drills.twin import TwinApiServer
 from tests.e2e.conftest import GetPart
@@ -150,6 +150,35 @@ def test_token_made_invalid_and_replaced(drill: Drill, relay: Relay) -> None:
     # A kubeconfig is read at most once a minute: longer than the short form keeps history.
     drill.compaction.end()
     refused_and_let_in_again(drill, relay, take=take, give=give, error_type="unauthorized")
+
+
+# Of a handshake of the load that failed, urllib3 leaves the socket to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ca_rotated(drill: Drill) -> None:
+    """The API server comes back with a certificate by another CA, and the kubeconfig follows.
+
+    The watcher goes on by itself, and one that starts later takes the old position to be good.
+    """
+    kubeconfig = with_ca_inline(drill.kubeconfig, drill.apiserver.ca_file)
+    pair = drill.pair(kubeconfig=kubeconfig)
+    drill.follow(pair)
+    pid = pair.watcher.pid
+    # A kubeconfig is read at most once a minute: longer than the short form keeps history.
+    drill.compaction.end()
+    with drill.under_load():
+        drill.sleep(3)
+        drill.apiserver.kill()
+        drill.apiserver.rotate_ca()
+        with_ca_inline(drill.kubeconfig, drill.apiserver.ca_file)
+        drill.apiserver.start()
+        drill.recover()
+        assert (pair.watcher.pid, pair.watcher.is_running) == (pid, True)
+        pair.watcher.kill()
+        drill.sleep(3)
+        pair.watcher.start()
+        drill.recover()
+    drill.reckon()
+    assert pair.watcher.said("listing everything anew") == 0
 
 
 def refused_and_let_in_again(

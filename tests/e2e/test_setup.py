@@ -1,5 +1,7 @@
 """`eventrouter setup` on a real Elasticsearch: what it writes is stored, known again and used.
 
+`eventrouter check` says the same of it.
+
 That Elasticsearch has no ILM, no security and no TLS: tests/integration plays those.
 """
 
@@ -11,6 +13,12 @@ from typing import Any
 
 import pytest
 
+from eventrouter.clock import SystemClock
+from eventrouter.setup.inspection import inspect
+from eventrouter.setup.mapping import Server
+from eventrouter.setup.objects import Parameters
+from eventrouter.setup.sinks import Sink
+from eventrouter.setup.target import Login
 from tests.e2e.prepared import TEMPLATE, Setup, setup_of
 from tests.programs import Elasticsearch
 
@@ -41,6 +49,12 @@ def create(server: Elasticsearch, number: int, source: dict[str, Any], index: st
 
 def mapped(server: Elasticsearch, index: str) -> Any:
     return server.request("GET", f"/{index}")[index]["mappings"]
+
+
+def checked(server: Elasticsearch) -> list[str]:
+    """What `eventrouter check` says of it. Nothing of it is played."""
+    sink = Sink("", Server.ELASTICSEARCH, server.url, Parameters(), None, Login())
+    return [str(finding) for finding in inspect(sink, clock=SystemClock())]
 
 
 def words(lines: list[str]) -> list[str]:
@@ -151,3 +165,25 @@ def test_an_index_that_was_there_before_is_named_and_made_again(
     bare.request("DELETE", f"/{TODAY}")
     create(bare, 1, {"event": {"metadata": {"labels": {"since": "today"}}}})
     assert words(setup.run()[1]) == ["unchanged"] * 3
+
+
+def test_the_check_follows_an_index_from_nothing_to_its_template(
+    bare: Elasticsearch, setup: Setup
+) -> None:
+    """That Elasticsearch has no ILM, so its template has none: somebody changed it, says the check
+    where it asks past the front that plays the policies.
+    """
+    assert words(checked(bare)) == ["ok", "FAIL", "ok"]
+    assert "has no security: anybody may write" in checked(bare)[0]
+    assert "is not there; run `eventrouter setup --elasticsearch" in checked(bare)[1]
+    create(bare, 1, {"verb": "ADDED"})
+    assert "made without the template" in checked(bare)[2]
+
+    bare.request("DELETE", f"/{TODAY}")
+    setup.run()
+    create(bare, 1, {"verb": "ADDED"})
+    _, template, index = checked(bare)
+    assert "somebody changed it" in template
+    assert index == f"ok    elasticsearch, index {TODAY}: made by the template"
+    sink = Sink("", Server.ELASTICSEARCH, setup.front.url, Parameters(), None, Login())
+    assert [each.is_good for each in inspect(sink, clock=SystemClock())] == [True, True, True]

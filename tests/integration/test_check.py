@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from eventrouter import check as check_module
-from eventrouter.check import Finding, check
+from eventrouter.check import check
 from eventrouter.config import Config
+from eventrouter.ops.finding import Finding
 from eventrouter.standins.receiver.receiver import Receiver
 from tests.support.chunks import chunk_file, put_chunk
 

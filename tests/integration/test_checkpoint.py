@@ -285,7 +285,7 @@ def test_an_undone_future_is_forgotten_before_the_new_history_has_been_listed(
         cluster.store.restore(restored)
         undone = len(cluster.states)
         server.faults.close_watches()
-        eventually(lambda: watcher.checkpoint["acked"] == {})
+        eventually(lambda: int(watcher.checkpoint["acked"].get("", 0)) < restored)
     cluster.fill(8)
     receiver.faults.resume()
 

@@ -69,6 +69,7 @@ def test_on_a_terminal_it_is_a_table_and_ctrl_c_ends_it_with_a_summary(
 
     display = seen(terminal)
     found = rows(display)
+    assert re.fullmatch(r"Status page: http://127\.0\.0\.1:\d+/", display.texts[0])
     counts = SUMMARY.search("\n".join(display.texts))
     assert code == 0
     assert not [row for row in found if not ROW.match(row)]
@@ -77,6 +78,17 @@ def test_on_a_terminal_it_is_a_table_and_ctrl_c_ends_it_with_a_summary(
     assert counts[1] == counts[2] == counts[3] == str(len(found))
     assert "\x1b[33mWarning\x1b[0m" in terminal.output
     assert not display.last
+
+
+def test_the_status_page_is_elsewhere_if_somebody_has_its_port() -> None:
+    with Terminal(DEMO, environment=STAND_IN) as first:
+        first.wait_for("ADDED")
+        with Terminal(DEMO, environment=STAND_IN) as second:
+            second.wait_for("ADDED")
+            address = r"Status page: (http://\S+)"
+            pages = [re.findall(address, each.output)[0] for each in (first, second)]
+
+    assert pages[0] != pages[1]
 
 
 def test_a_resized_terminal_gets_a_header_and_rows_of_its_new_width() -> None:
@@ -126,6 +138,7 @@ def test_in_a_pipe_every_line_is_json(sidecar: Mapping[str, str]) -> None:
     guard.cancel()
 
     counts = SUMMARY.search(errors)
+    assert errors.startswith("Status page: http://127.0.0.1:")
     assert (demo.returncode, tool.returncode) == (0, 0)
     assert {record["verb"] for record in records} <= {"ADDED", "UPDATED"}
     assert counts

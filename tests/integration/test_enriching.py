@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,7 @@ def test_records_go_out_while_the_api_server_is_slow_and_later_states_have_it(
     late = record(cluster, receiver, involved)
 
     assert [shown["object"] for shown in early] == [{"node": "worker-1"}] * 3
-    assert took < 1.9, "half a second of patience, and the batches' linger"
+    assert took < 3, "half a second of patience, and the linger of three batches"
     assert late["object"]["owner"]["name"] == "api"
     assert watcher.numbers()("enrich_records", result="late") == 3
 
@@ -197,13 +198,11 @@ def test_a_server_that_says_429_is_left_alone_for_as_long_as_it_says(
     involved = pod(add_pod(server))
     server.refusals["pods"] = Refusal(429, "too many", headers={"Retry-After": "2"})
     record(cluster, receiver, involved)
-    refused_at = time.monotonic()
     server.refusals.clear()
-    while time.monotonic() - refused_at < 1.9:
-        record(cluster, receiver, involved)
-        assert len(server.asked) == 1
 
     eventually(lambda: "labels" in record(cluster, receiver, involved)["object"])
+    refused, answered = (request for request in server.requests if "/pods/" in request.path)
+    assert answered.time - refused.time >= 2
     assert watcher.numbers()("enrich_lookups", result="throttled") == 1
 
 
@@ -277,15 +276,20 @@ def test_the_id_is_the_same_whatever_was_found(
 ) -> None:
     cluster.create(involvedObject=pod(add_pod(server)))
     (state,) = cluster.ids()
-    for run in ("first", "second"):
-        (tmp_path / run).mkdir()
-        with enriching(server, receiver, tmp_path / run):
-            receiver.wait_for_records(1 if run == "first" else 2)
+    for run in (1, 2):
+        folder = tmp_path / f"{run}"
+        folder.mkdir()
+        with enriching(server, receiver, folder):
+            receiver.wait_for(partial(_has, receiver, run))
         server.objects.clear()
 
     assert receiver.ids == [state, state]
     first, second = (frame.entries[0][1]["object"] for frame in receiver.frames if frame.entries)
     assert (first["labels"], second) == ({"app": "api"}, {"node": "worker-1"})
+
+
+def _has(receiver: Receiver, records: int) -> bool:
+    return len(receiver.ids) >= records
 
 
 def test_nothing_of_it_is_imported_unless_asked_for() -> None:

@@ -25,7 +25,7 @@ def _short_stop(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
-def test_all_three_answer_on_both_families(
+def test_all_answer_on_both_families(
     host: str, server: ApiServer, receiver: Receiver, tmp_path: Path
 ) -> None:
     """An open host is every address, IPv4 and IPv6."""
@@ -35,7 +35,10 @@ def test_all_three_answer_on_both_families(
         status, metrics = watcher.get("/metrics", host=host)
         assert status == 200
         assert "eventrouter_events_received_total" in metrics
-        assert watcher.get("/", host=host)[0] == 404
+        status, page = watcher.get("/", host=host)
+        assert status == 200
+        assert page.startswith("<!doctype html>")
+        assert watcher.get("/status.js", host=host)[0] == 404
 
 
 def test_a_host_that_is_named_is_the_only_one(

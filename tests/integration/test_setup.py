@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from eventrouter.setup.mapping import Server
+from eventrouter.setup.mark import VERSION
 from eventrouter.setup.objects import Parameters, objects
 from tests.integration.setup_command import SetupCommand
 from tests.support.searchserver import SearchServer
@@ -147,7 +148,7 @@ def test_it_brings_an_older_version_up_to_date_and_keeps_a_newer_one(
 ) -> None:
     monkeypatch.setattr("eventrouter.setup.objects.VERSION", 0)
     made_by(search, setup)
-    monkeypatch.setattr("eventrouter.setup.objects.VERSION", 1)
+    monkeypatch.setattr("eventrouter.setup.objects.VERSION", VERSION)
 
     assert setup(*at(search)).words == ["updated", "updated"]
     assert setup(*at(search)).words == ["unchanged", "unchanged"]

@@ -40,6 +40,7 @@ class ApiServer(Program):
         self.url = f"https://127.0.0.1:{self._port}"
         self._keys = directory / "keys"
         self._token = secrets.token_hex(16)
+        self._openssl = openssl
         _make_keys(self._keys, openssl=openssl)
         self.ca_file = self._keys / "ca.crt"
         self._tokens = self._keys / "tokens.csv"
@@ -87,6 +88,13 @@ class ApiServer(Program):
         """As for any program. What was idle for so long the server is about to close."""
         super().thaw()
         self.client.reconnect()
+
+    def rotate_ca(self) -> None:
+        """While it is down: another CA, and a certificate by it. Tokens stay good."""
+        accounts = self._keys / "accounts.key"
+        key = accounts.read_bytes()
+        _make_keys(self._keys, openssl=self._openssl)
+        accounts.write_bytes(key)
 
     def create_namespace(self, name: str) -> None:
         """A namespace; one that exists is fine."""

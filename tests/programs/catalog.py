@@ -18,8 +18,8 @@ from tests.programs.part import Part, Recipe, installed, version_of
 ESSENTIAL = ("etcd", "kube-apiserver", "elasticsearch", "fluent-bit", "openssl")
 # What `python -m tests.programs NAME` stands for.
 GROUPS = {
-    "e2e": (*ESSENTIAL, "etcdutl", "opensearch"),  # etcdutl: for one of the drills
-    "chart": ("helm", "helm-docs", "helm-unittest"),
+    "e2e": (*ESSENTIAL, "etcdutl", "opensearch", "chromium"),  # etcdutl: for one of the drills
+    "chart": ("helm", "helm-docs", "helm-unittest", "promtool"),
     "bench": ("go-informer",),
 }
 
@@ -40,6 +40,14 @@ def find_openssl() -> Part:
     if name is None:
         return Part("openssl", "", None, "install openssl")
     return Part("openssl", version_of(Path(name)), Path(name))
+
+
+def find_chromium() -> Part:
+    """It opens the status page. Distributions call it differently."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := installed(name):
+            return Part("chromium", found.version, found.path, found.remedy)
+    return Part("chromium", "", None, "install chromium, or name its binary in CHROMIUM")
 
 
 _GO_PROGRAMS = (
@@ -67,6 +75,13 @@ _GO_PROGRAMS = (
         "cmd/helm-unittest",
         source=Source.INSTALLED,
     ),
+    GoProgram(
+        "promtool",
+        "prometheus",
+        "github.com/prometheus/prometheus",
+        "cmd/promtool",
+        source=Source.INSTALLED,
+    ),
     GoProgram("go-informer", "../../bench/go", "k8s.io/client-go", is_own=True),
 )
 
@@ -76,4 +91,5 @@ RECIPES: dict[str, Recipe] = {
     "opensearch": Recipe(find_opensearch, build_opensearch),
     "fluent-bit": Recipe(find_fluent_bit),
     "openssl": Recipe(find_openssl),
+    "chromium": Recipe(find_chromium),
 }

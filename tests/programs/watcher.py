@@ -40,6 +40,16 @@ class Watcher(Module):
         self._port = free_port()
         self._http = urllib3.PoolManager(retries=False, timeout=10.0)
 
+    @property
+    def url(self) -> str:
+        """Where it serves HTTP, without a path."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus would scrape it."""
+        return f"{self.url}/metrics"
+
     def arguments(self) -> list[str]:
         return [
             "run",
@@ -79,7 +89,7 @@ class Watcher(Module):
 
     def _get(self, path: str) -> tuple[int, str]:
         try:
-            answer = self._http.request("GET", f"http://127.0.0.1:{self._port}{path}")
+            answer = self._http.request("GET", f"{self.url}{path}")
         except urllib3.exceptions.HTTPError as error:
             return 0, str(error)
         return answer.status, answer.data.decode()

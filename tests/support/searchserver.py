@@ -1,4 +1,4 @@
-"""What `eventrouter setup` asks of Elasticsearch and OpenSearch, as strict as they are.
+"""What `eventrouter setup` and `check` ask of Elasticsearch and OpenSearch, as strict as they are.
 
 Bodies and answers follow the reference of the two servers. With an `upstream`, a real
 server without ILM or ISM, only those are played: the rest goes there, and the template less its
@@ -19,6 +19,7 @@ from tests.support.httpserver import Exchange, HttpServer
 
 Json = dict[str, Any]
 TIME = re.compile(r"[1-9]\d*[dhms]|0ms")
+SECURITY = {Server.ELASTICSEARCH: "/_security/", Server.OPENSEARCH: "/_plugins/_security/"}
 # The privilege that each path wants, by name.
 PRIVILEGES = {
     "/_ilm/policy/": "manage_ilm",
@@ -55,6 +56,8 @@ class SearchServer(HttpServer):
         self.given: list[str | None] = []
         self.missing: set[str] = set()  # privileges that the login lacks
         self.keeps_writes = True
+        # What the login may do with indices; None: there is no security.
+        self.index_privileges: set[str] | None = None
         self.answer_next: list[tuple[int, bytes]] = []  # instead of an answer of its own
         self._is_elasticsearch = server is Server.ELASTICSEARCH
         self._upstream = upstream
@@ -73,7 +76,7 @@ class SearchServer(HttpServer):
         try:
             self._authorize(exchange, url.path)
             content = None
-            if method == "PUT":
+            if method in ("PUT", "POST"):
                 if exchange.headers["Content-Type"] != "application/json":
                     raise Refused(406, "Content-Type header is not supported")
                 content = json.loads(body)
@@ -98,6 +101,8 @@ class SearchServer(HttpServer):
     def _authorize(self, exchange: Exchange, path: str) -> None:
         if self.authorization and exchange.headers["Authorization"] != self.authorization:
             raise Refused(401, "unable to authenticate", "security_exception")
+        if path.startswith(SECURITY[self.server]):
+            return  # everybody may ask about himself
         privilege = next((name for at, name in PRIVILEGES.items() if path.startswith(at)), "view")
         if privilege in self.missing:
             raise Refused(403, "action is unauthorized for user [setup]", "security_exception")
@@ -112,6 +117,8 @@ class SearchServer(HttpServer):
             if content is not None:
                 return self._store_ism(path, name, query, content)
             return self._stored(path)
+        if path.startswith(SECURITY[self.server]) and self.index_privileges is not None:
+            return self._security(method, path, content)
         if self._upstream:
             return self._pass_on(method, path, content)
         if path == f"/_index_template/{name}":
@@ -121,6 +128,35 @@ class SearchServer(HttpServer):
         if method == "GET" and re.fullmatch(r"/[a-z0-9][^/]*", path):
             return {name: self._stored(path)}
         raise Refused(400, f"no handler found for uri [{path}] and method [{method}]")
+
+    def _security(self, method: str, path: str, content: Json | None) -> Json:
+        """elastic.co: Check user privileges. opensearch.org: Security APIs, authinfo."""
+        assert self.index_privileges is not None
+        user = {"user_name": "writer", "roles": ["kube-events-writer"], "backend_roles": []}
+        if not self._is_elasticsearch and (method, path) == (
+            "GET",
+            f"{SECURITY[self.server]}authinfo",
+        ):
+            return user
+        if (method, path) != (
+            "POST",
+            f"{SECURITY[self.server]}user/_has_privileges",
+        ) or not content:
+            raise Refused(400, f"no handler found for uri [{path}] and method [{method}]")
+        _only(content, {"cluster", "index", "application"}, "has_privileges")
+        index: Json = {}
+        for wanted in content["index"]:
+            _only(wanted, {"names", "privileges", "allow_restricted_indices"}, "index")
+            has = {name: name in self.index_privileges for name in wanted["privileges"]}
+            index |= dict.fromkeys(wanted["names"], has)
+        has_all = all(all(has.values()) for has in index.values())
+        return {
+            "username": "writer",
+            "has_all_requested": has_all,
+            "cluster": {},
+            "index": index,
+            "application": {},
+        }
 
     def _stored(self, path: str) -> Json:
         if path not in self.objects:

@@ -173,6 +173,9 @@ Whether the sidecar is of a version, or newer: "true", "false", or "" if its tag
 {{- with include "eventrouter.extras.env" . | fromYamlArray }}
 {{ toYaml . }}
 {{- end }}
+{{- with include "eventrouter.check.env" . }}
+{{ . }}
+{{- end }}
 {{- end }}
 
 {{/* The sidecar's variables; fluent/fluent-bit.yaml says what each means. */}}

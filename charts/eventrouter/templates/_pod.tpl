@@ -50,6 +50,10 @@ spec:
     {{- with .Values.initContainers }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
+    {{- with include "eventrouter.setup.containers" . }}
+    # Once at each start: index template and policy, before the first event.
+    {{- . | trim | nindent 4 }}
+    {{- end }}
     # A native sidecar: it is up before the watcher, and stopped after it.
     - name: fluent-bit
       image: {{ include "eventrouter.image" (dict "root" . "image" .Values.fluentBit.image) }}
@@ -102,6 +106,14 @@ spec:
         # It sees there what has been delivered, and leaves a file that names the buffer.
         - name: buffers
           mountPath: /buffers
+        {{- range $name, $output := include "eventrouter.check.outputs" . | fromYaml }}
+        {{- if include "eventrouter.output.hasCA" $output }}
+        # For `eventrouter check`.
+        - name: tls-{{ $name }}
+          mountPath: /etc/eventrouter/tls/{{ $name }}
+          readOnly: true
+        {{- end }}
+        {{- end }}
         {{- with .Values.watcher.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}

@@ -59,6 +59,14 @@ def tables(results: Figures) -> str:
     return "\n\n".join([*texts, "\n".join(notes(results))])
 
 
+def costs(results: Figures) -> str:
+    """What following events costs, without the goals: the first table that a user reads."""
+    keep = [
+        place for place, name in enumerate(next(cpu_rows(results["summary"]))) if name != "goal"
+    ]
+    return aligned([[row[place] for place in keep] for row in cpu_rows(results["summary"])])
+
+
 def cpu_rows(figures: Figures) -> Iterator[Row]:
     """The pair at each rate beside its goals and the peers."""
     yield ("events a second", "watcher", "goal", "Fluent Bit", "pair", "goal", *_peers(figures))

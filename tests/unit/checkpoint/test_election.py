@@ -76,6 +76,7 @@ class Candidate:
         self.losses = 0
         self.metrics = Metrics()
         self.waits: list[float] = []
+        self.notes: list[str] = []
         self.spreads: list[tuple[float, float]] = []
         self._clock = clock
         self._turns = 0
@@ -87,6 +88,7 @@ class Candidate:
             metrics=self.metrics,
             pulse=Pulse(clock),
             contact=Pulse(clock),
+            note=self.notes.append,
             stop=self,
             clock=clock,
             uniform=self._uniform,
@@ -179,6 +181,20 @@ def test_a_second_one_stands_by_while_the_first_renews(
     assert not b.election.is_leading()
     assert b.elected == []
     assert lease.spec["leaseTransitions"] == 1
+
+
+def test_a_standby_says_who_leads_until_it_leads_itself(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    a, b = candidate("a"), candidate("b")
+    a.turn()
+    b.turn()
+    assert b.notes == ["a leads"]
+
+    a.election.release()
+    b.turn()
+    assert b.notes == ["a leads", ""]
+    assert a.notes == [""]
 
 
 def test_a_lease_that_nobody_renews_passes_on_after_its_duration_and_not_before(

@@ -181,6 +181,35 @@ def test_chunks_that_got_nothing_hold_up_nothing(
     assert store.saved[-1].delivered == {"": "7"}
 
 
+def test_only_what_was_acked_before_the_chunks_were_seen_counts_as_delivered(
+    keeper: Keeper, buffer: FakeBuffer, metrics: Metrics
+) -> None:
+    metrics.acked.labels("normal").inc(5)
+    keeper.acked(SEVEN)
+    buffer.held = {"7.flb"}
+    keeper.save_progress()
+    metrics.acked.labels("normal").inc(2)
+    keeper.acked({"": Position("9")})
+    keeper.save_progress()
+    assert metrics.total(metrics.delivered) == 0
+    buffer.held = {"9.flb"}
+
+    keeper.save_progress()
+    assert metrics.total(metrics.delivered) == 5
+    buffer.held = set()
+    keeper.save_progress()
+    assert metrics.total(metrics.delivered) == 7
+
+
+def test_the_positions_that_are_written_are_shown(keeper: Keeper, metrics: Metrics) -> None:
+    keeper.acked(SEVEN)
+    keeper.save_progress()
+
+    for reached in ("acked", "delivered"):
+        labels = {"namespace": "", "reached": reached}
+        assert metrics.registry.get_sample_value("eventrouter_position", labels) == 7
+
+
 def test_a_look_at_many_waiting_chunks_costs_one_question(
     keeper: Keeper, buffer: FakeBuffer
 ) -> None:

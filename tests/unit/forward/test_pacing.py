@@ -8,7 +8,7 @@ from eventrouter.forward.pacing import LINGER_SECONDS, is_collecting, linger_sec
 
 
 def test_nothing_is_held_back_while_nothing_waits() -> None:
-    assert linger_seconds(0) == 0.1
+    assert linger_seconds(0) == 0.0
     assert not is_collecting(0)
 
 

@@ -35,7 +35,7 @@ def test_lines_are_the_same_however_the_body_is_split_and_coalesced(
         split(body, cuts),
         is_more_there=lambda: next(readiness, False),
         on_arrival=lambda: None,
-        pause=lambda: None,
+        rest=lambda: None,
     )
 
     assert [line for some in lines_of(pieces) for line in some] == lines
@@ -53,7 +53,7 @@ def test_pieces_are_gathered_while_more_is_there_but_not_without_bound(
             [b"abcd"] * 5,
             is_more_there=lambda: True,
             on_arrival=lambda: arrivals.append(None),
-            pause=lambda: pytest.fail("there is more"),
+            rest=lambda: pytest.fail("there is more"),
         )
     ]
 
@@ -69,7 +69,7 @@ def test_what_comes_during_one_pause_is_gathered_too() -> None:
         iter([b"one\n", b"two\n", b"three\n"]),
         is_more_there=lambda: next(answers),
         on_arrival=lambda: None,
-        pause=lambda: pauses.append(None),
+        rest=lambda: pauses.append(None),
     )
 
     assert next(gathering) == b"one\ntwo\n"
@@ -85,7 +85,7 @@ def test_what_came_before_an_error_is_given_before_the_error() -> None:
         raise urllib3.exceptions.ProtocolError("cut")
 
     pieces = coalesced(
-        breaking(), is_more_there=lambda: True, on_arrival=lambda: None, pause=lambda: None
+        breaking(), is_more_there=lambda: True, on_arrival=lambda: None, rest=lambda: None
     )
     stream = lines_of(pieces)
 

@@ -18,6 +18,7 @@ NAMES = {
     "eventrouter_events_received_total": {"type"},
     "eventrouter_events_sent_total": {"type"},
     "eventrouter_events_acked_total": {"type"},
+    "eventrouter_events_delivered_total": set(),
     "eventrouter_events_discarded_total": {"reason"},
     "eventrouter_events_truncated_total": {"reason"},
     "eventrouter_list_total": {"result"},
@@ -32,6 +33,7 @@ NAMES = {
     "eventrouter_lease_contact_timestamp_seconds": set(),
     "eventrouter_buffer_chunks": {"outputs"},
     "eventrouter_buffer_oldest_chunk_timestamp_seconds": {"outputs"},
+    "eventrouter_position": {"namespace", "reached"},
     "eventrouter_last_ack_timestamp_seconds": set(),
     "eventrouter_last_delivered_timestamp_seconds": set(),
     "eventrouter_queue_events": set(),
@@ -57,6 +59,7 @@ def test_the_names_that_dashboards_and_alerts_use_are_there(metrics: Metrics) ->
         (metrics.errors, ["sending", "io"]),
     ):
         counter.labels(*values).inc()
+    metrics.show_positions(acked={"": "7"})
 
     samples = {
         sample.name: set(sample.labels)
@@ -154,6 +157,29 @@ def test_what_is_sent_is_acked_abandoned_or_in_flight(metrics: Metrics) -> None:
     metrics.abandoned.labels("normal").inc(2)
 
     assert metrics.in_flight() == exposed() == 9
+
+
+def test_delivered_never_goes_back(metrics: Metrics) -> None:
+    for acked in (5, 3, 9):
+        metrics.show_delivered(acked)
+
+    assert metrics.total(metrics.delivered) == 9
+
+
+def test_a_position_that_is_no_more_is_not_shown(metrics: Metrics) -> None:
+    def shown() -> dict[tuple[str, str], float]:
+        (family,) = metrics.position.collect()
+        return {
+            (sample.labels["namespace"], sample.labels["reached"]): sample.value
+            for sample in family.samples
+        }
+
+    metrics.show_positions(acked={"a": "7", "b": "8"}, delivered={"a": "6"})
+    assert shown() == {("a", "acked"): 7, ("b", "acked"): 8, ("a", "delivered"): 6}
+    metrics.show_positions(acked={"b": "9"}, delivered={})
+    assert shown() == {("b", "acked"): 9}
+    metrics.show_positions()
+    assert shown() == {}
 
 
 @pytest.mark.parametrize("name", ["queue_events", "queue_bytes"])

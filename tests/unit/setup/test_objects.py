@@ -21,7 +21,13 @@ DIGESTS = {
         "Elasticsearch template": "9b6cd96139e3",
         "OpenSearch policy": "77f460281035",
         "OpenSearch template": "b3458e075e4a",
-    }
+    },
+    2: {
+        "Elasticsearch policy": "ef7d0e4bc71c",
+        "Elasticsearch template": "09f5314723a7",
+        "OpenSearch policy": "77f460281035",
+        "OpenSearch template": "7ffd04f78d31",
+    },
 }
 
 
@@ -111,7 +117,9 @@ def test_the_servers_differ_only_in_labels_and_annotations() -> None:
 
     differing = {name for name, field in one.items() if "type" in field and field != other[name]}
     assert one.keys() == other.keys()
-    assert differing == {"event.metadata.labels", "event.metadata.annotations"}
+    assert differing == {
+        f"{of}.{name}" for of in ("event.metadata", "object") for name in ("labels", "annotations")
+    }
 
 
 @pytest.mark.parametrize("server", Server)

@@ -1,0 +1,1 @@
+"""The dashboards: the questions that they answer, and their form in Kibana."""

@@ -1,0 +1,106 @@
+"""Series of a real pair, recorded for promtool, and the way they would have gone on."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+
+import urllib3
+from prometheus_client.parser import text_string_to_metric_families
+
+# What Prometheus puts on every sample of a target.
+TARGET = {"cluster": "berlin", "namespace": "logging", "job": "events-eventrouter"}
+# They are not about the pair, and promtool would read them for nothing.
+_IGNORED = ("python_", "process_")
+_PAUSE_SECONDS = 1.0
+
+
+class Recording:
+    """What two endpoints say each second. Times are in seconds since the recording began."""
+
+    interval_seconds = _PAUSE_SECONDS
+
+    def __init__(self, watcher_url: str, fluent_bit_url: str) -> None:
+        self._endpoints = {"10.0.0.1:8080": watcher_url, "10.0.0.1:2020": fluent_bit_url}
+        self._http = urllib3.PoolManager(retries=False, timeout=0.5)
+        self._began = time.time()
+        self._scrapes: list[dict[str, float]] = []
+        self._turn = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return len(self._scrapes) * _PAUSE_SECONDS
+
+    def turn(self) -> None:
+        """From here on something is wrong, and stays so."""
+        self._turn = len(self._scrapes)
+
+    def record(self, seconds: float, *, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Scrape for so long, and call `meanwhile` before each. What does not answer has no
+        samples.
+        """
+        for _ in range(round(seconds / _PAUSE_SECONDS)):
+            meanwhile()
+            due = self._began + len(self._scrapes) * _PAUSE_SECONDS
+            time.sleep(max(0.0, due - time.time()))
+            scrape: dict[str, float] = {}
+            for instance, url in self._endpoints.items():
+                try:
+                    scrape |= self._samples(self._http.request("GET", url).data.decode(), instance)
+                except urllib3.exceptions.HTTPError:
+                    continue
+            self._scrapes.append(scrape)
+
+    def series(self, *, going_on_seconds: float) -> Mapping[str, str]:
+        """All series in promtool's notation. They go on as since the last turn: a counter at its
+        pace, and a time that stood still does so for ever.
+        """
+        steps = round(going_on_seconds / _PAUSE_SECONDS)
+        names = {name for scrape in self._scrapes for name in scrape}
+        return {name: f"{self._recorded(name)} {self._going_on(name, steps)}" for name in names}
+
+    def _recorded(self, name: str) -> str:
+        return " ".join(_text(scrape.get(name)) for scrape in self._scrapes)
+
+    def _going_on(self, name: str, steps: int) -> str:
+        last = self._scrapes[-1].get(name)
+        if last is None:
+            return "stale"
+        if math.isnan(last):
+            return " ".join(["NaN"] * steps)
+        end = [scrape.get(name, last) for scrape in self._scrapes[self._turn :]]
+        pace = (end[-1] - end[0]) / (len(end) - 1)
+        if "_timestamp_seconds" in name and pace:
+            pace = _PAUSE_SECONDS
+        return f"{last + pace:f}{pace:+f}x{steps}"
+
+    def _samples(self, text: str, instance: str) -> dict[str, float]:
+        target = {**TARGET, "instance": instance}
+        samples: dict[str, float] = {}
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name.startswith(_IGNORED):
+                    continue
+                # A label that the target has as well is put aside; an empty one is none.
+                labels = {
+                    f"exported_{key}" if key in target else key: value
+                    for key, value in sample.labels.items()
+                    if value
+                }
+                value = sample.value
+                if sample.name.endswith("_timestamp_seconds"):
+                    value -= self._began
+                samples[_series(sample.name, target | labels)] = value
+        return samples
+
+
+def _series(name: str, labels: Mapping[str, str]) -> str:
+    return "{}{{{}}}".format(name, ",".join(f'{key}="{labels[key]}"' for key in sorted(labels)))
+
+
+def _text(value: float | None) -> str:
+    if value is None:
+        return "_"
+    return "NaN" if math.isnan(value) else f"{value:f}"
