@@ -7,7 +7,9 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from eventrouter.capture.batcher import Batcher
 from eventrouter.checkpoint.buffer import Buffer, FluentBitBuffer, NoBuffer
 from eventrouter.checkpoint.contents import Checkpoint, source_id
 from eventrouter.checkpoint.election import Election
@@ -22,7 +24,10 @@ from eventrouter.kube.lease import KubeLease
 from eventrouter.ops.health import Health
 from eventrouter.ops.http import HttpServer
 from eventrouter.ops.metrics import Metrics
-from eventrouter.pipeline import Pipeline, Surroundings
+from eventrouter.pipeline import BatcherMakers, Pipeline, Surroundings
+
+if TYPE_CHECKING:
+    from eventrouter.enrich.enricher import Enricher
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +62,7 @@ class App:
             store = self._election = self._new_election(settings.checkpoint)
         else:
             store, self._checkpoint = _load(settings.checkpoint)
+        self._enricher = self._new_enricher() if settings.enrich else None
         self._surroundings = Surroundings(
             api=self._api,
             address=self._address,
@@ -70,6 +76,7 @@ class App:
             spawn=self._spawn,
             metrics=self.metrics,
             clock=self._clock,
+            batchers=_batchers(settings, self.metrics, self._enricher),
         )
         self.http = HttpServer(
             settings.listen.host, settings.listen.port, health=self.health, metrics=self.metrics
@@ -83,6 +90,8 @@ class App:
             "Started",
             extra={"server": self._api.server, "forward": self._address.url},
         )
+        if self._enricher is not None:
+            self._enricher.start(self._spawn)
         if self._election is None:
             self._begin(self._checkpoint)
             self.metrics.leading.set(1)
@@ -94,6 +103,8 @@ class App:
         self._is_stopping.set()
         if self._election is not None:
             self._election.end()
+        if self._enricher is not None:
+            self._enricher.close()
         with self._changing:
             pipeline = self._pipeline
         if pipeline is not None:
@@ -137,6 +148,23 @@ class App:
             clock=self._clock,
         )
 
+    def _new_enricher(self) -> Enricher:
+        from eventrouter.enrich.enricher import Enricher
+        from eventrouter.enrich.kinds import Kinds
+        from eventrouter.kube.metadata import KubeMetadata
+
+        settings = self._settings
+        return Enricher(
+            api=KubeMetadata(api=self._api),
+            kinds=Kinds(settings.enrich),
+            label_keys=settings.enrich_labels,
+            annotation_keys=settings.enrich_annotations,
+            cache_bytes=settings.enrich_cache,
+            per_second=settings.enrich_rate,
+            add_metrics=self.metrics.add_enrichment,
+            clock=self._clock,
+        )
+
     def _note_contact(self) -> None:
         self.metrics.last_contact.set(self._clock.time())
 
@@ -157,6 +185,27 @@ class App:
 
 def _buffer(settings: Config) -> Buffer:
     return NoBuffer() if settings.buffer_path is None else FluentBitBuffer(settings.buffer_path)
+
+
+def _batchers(settings: Config, metrics: Metrics, enricher: Enricher | None) -> BatcherMakers:
+    """What makes the reflectors' batchers: nothing of what is off by default, unless asked for."""
+    if not settings.count_events and enricher is None:
+        return lambda _: Batcher
+    from eventrouter.capture.extras import ExtrasBatcher
+    from eventrouter.capture.occurrences import Occurrences
+
+    if enricher is not None:
+        from eventrouter.enrich.details import Details
+    occurrences: Occurrences | None = None
+    if settings.count_events:
+        occurrences = Occurrences(max_series=settings.count_events_series)
+        metrics.add_occurrences(occurrences.show, occurrences.__len__)
+    return lambda repeats_up_to: partial(
+        ExtrasBatcher,
+        occurrences=occurrences,
+        details=Details(enricher) if enricher else None,
+        repeats_up_to=repeats_up_to,
+    )
 
 
 def _load(path: Path | None) -> tuple[CheckpointStore, Checkpoint | None]:

@@ -12,7 +12,7 @@ import orjson
 from eventrouter.checkpoint.backlog import STUCK_SECONDS, count
 from eventrouter.checkpoint.buffer import chunks_in, has_content, is_optional, tag_of
 from eventrouter.clock import SystemClock
-from eventrouter.config import Config, LeaseRef, checked
+from eventrouter.config import Config, LeaseRef, ObjectKind, checked
 from eventrouter.errors import ApiError, EventrouterError, ForwardError
 from eventrouter.forward.connection import Address, Connection
 from eventrouter.kube.api import KubeApi
@@ -34,6 +34,8 @@ def check(settings: Config) -> Iterator[Finding]:
     for namespace in settings.namespaces or ("",):
         where = f"events of {namespace}" if namespace else "events of all namespaces"
         yield _tried(where, partial(_events, api, events, namespace))
+    for kind in settings.enrich:
+        yield _tried(f"enrich {kind.kind}", partial(_look_ups, api, kind, settings.namespaces))
     yield _tried("sidecar", lambda: _sidecar(address, settings.tag_prefix))
     if isinstance(settings.checkpoint, LeaseRef):
         lease = settings.checkpoint
@@ -60,6 +62,23 @@ def _events(api: KubeApi, events: KubeEvents, namespace: str) -> str:
             "the role allows to list events, not to watch them: grant `watch`", reason="forbidden"
         )
     return f"can be listed and watched at {api.server}, revision {page.resource_version}"
+
+
+def _look_ups(api: KubeApi, kind: ObjectKind, namespaces: tuple[str, ...]) -> str:
+    """Whether objects of a kind can be looked up, in each namespace that is followed."""
+    resource = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
+    is_everywhere = not namespaces or (kind.is_namespaced is False and kind.plural != "namespaces")
+    missing = [
+        f"in {namespace}" if namespace else "in all namespaces"
+        for namespace in ([""] if is_everywhere else namespaces)
+        if not _is_allowed(api, namespace, kind.group, kind.plural, "get")
+    ]
+    if missing:
+        raise ApiError(
+            f"the role does not allow to get {resource} {', '.join(missing)}: grant `get`",
+            reason="forbidden",
+        )
+    return f"{resource} can be looked up"
 
 
 def _sidecar(address: Address, tag_prefix: str) -> str:

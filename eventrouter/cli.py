@@ -12,7 +12,7 @@ from typing import Any
 
 from eventrouter import __version__, config
 from eventrouter.clock import SystemClock
-from eventrouter.config import Config
+from eventrouter.config import Config, ObjectKind
 from eventrouter.errors import ConfigError
 from eventrouter.forward.connection import Address
 from eventrouter.ops import logs
@@ -45,6 +45,7 @@ class _Option:
     parse: Callable[[str], Any]
     help: str
     repeatable: bool = False
+    is_switch: bool = False
 
     @property
     def flag(self) -> str:
@@ -53,6 +54,24 @@ class _Option:
     @property
     def variable(self) -> str:
         return "EVENTROUTER_" + self.name.upper()
+
+
+def _kinds(text: str) -> tuple[ObjectKind, ...]:
+    from eventrouter.enrich.kinds import parse_kinds  # only if it is asked for
+
+    return parse_kinds(text)
+
+
+def _label_keys(text: str) -> tuple[str, ...]:
+    from eventrouter.enrich.keys import parse_label_keys
+
+    return parse_label_keys(text)
+
+
+def _annotation_keys(text: str) -> tuple[str, ...]:
+    from eventrouter.enrich.keys import parse_annotation_keys
+
+    return parse_annotation_keys(text)
 
 
 def _forward_url(text: str) -> str:
@@ -84,6 +103,23 @@ OPTIONS = (
             "put this into each record as `cluster` (none)"),
     _Option("old_event_cache", "SIZE", config.parse_size,
             "memory for old_event, the state before an update; 0 turns it off (16MiB)"),
+    _Option("enrich", "KINDS", _kinds,
+            "look up the objects of these kinds, and add `object` to records: names such as"
+            " Pod,ReplicaSet,Deployment, or Kind.version.group/plural (none)"),
+    _Option("enrich_labels", "KEYS", _label_keys,
+            "labels of the object to add, by their keys, or * for all (none)"),
+    _Option("enrich_annotations", "KEYS", _annotation_keys,
+            "annotations of the object to add, by their keys (none)"),
+    _Option("enrich_cache", "SIZE", config.parse_cache_size,
+            "memory for what is known of objects (8MiB)"),
+    _Option("enrich_rate", "N", config.parse_rate,
+            "so many objects to look up a second, and four times as many at once (50)"),
+    _Option("count_events", "BOOL", config.parse_switch,
+            "count what happens in the cluster, as eventrouter_kubernetes_events_total; true or"
+            " false (false)",
+            is_switch=True),
+    _Option("count_events_series", "N", config.parse_series,
+            "so many series of that counter at most; what is new then counts as `other` (2000)"),
     _Option("listen", "[HOST]:PORT", config.parse_listen,
             "serve the status page, /metrics, /livez and /readyz here (:8080)"),
     _Option("log_level", "LEVEL", config.one_of(*logs.LEVELS),
@@ -107,11 +143,13 @@ def parser() -> Parser:
     )
     result.add_argument("--version", action="version", version=f"eventrouter {__version__}")
     for option in OPTIONS:
+        extra: dict[str, Any] = {"nargs": "?", "const": "true"} if option.is_switch else {}
         result.add_argument(
             option.flag,
             metavar=option.metavar,
             help=option.help,
             action="append" if option.repeatable else "store",
+            **extra,
         )
     return result
 
@@ -135,6 +173,15 @@ def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -
         else:
             settings[option.name] = config.checked(setting, given, option.parse)
     return Config(**settings)
+
+
+def _refuse_without_kinds(settings: Config) -> None:
+    for flag, keys in (
+        ("--enrich-labels", settings.enrich_labels),
+        ("--enrich-annotations", settings.enrich_annotations),
+    ):
+        if keys and not settings.enrich:
+            raise ConfigError(flag, "needs --enrich, which names the kinds to look up")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -172,6 +219,7 @@ def _run(settings: Config) -> int:
 
 def _settings(arguments: argparse.Namespace) -> Config:
     settings = read_config(arguments, os.environ)
+    _refuse_without_kinds(settings)
     logs.set_up(level=settings.log_level, log_format=settings.log_format)
     return settings
 

@@ -13,6 +13,9 @@ from typing import TypeVar
 from eventrouter.errors import ConfigError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_MIN_CACHE_BYTES = 64 * 1024
+_MAX_RATE = 1000
+_MAX_SERIES = 100_000
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 _OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -35,6 +38,17 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectKind:
+    """A kind of object and its resource. `is_namespaced` is None if only the object tells."""
+
+    kind: str
+    version: str
+    group: str
+    plural: str
+    is_namespaced: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings, checked. Each has an option of the same name, explained in cli.py."""
 
@@ -47,6 +61,13 @@ class Config:
     buffer_path: Path | None = None
     cluster_name: str | None = None
     old_event_cache: int = 16 * 2**20
+    enrich: tuple[ObjectKind, ...] = ()
+    enrich_labels: tuple[str, ...] = ()
+    enrich_annotations: tuple[str, ...] = ()
+    enrich_cache: int = 8 * 2**20
+    enrich_rate: int = 50
+    count_events: bool = False
+    count_events_series: int = 2000
     listen: Listen = Listen("", 8080)
     log_level: str = "info"
     log_format: str = "json"
@@ -80,6 +101,35 @@ def parse_size(text: str) -> int:
             "not a size; write bytes, or a number with K, M, G, Ki, Mi or Gi, as in 16MiB"
         )
     return int(match[1]) * _UNITS[match[2]]
+
+
+def parse_cache_size(text: str) -> int:
+    """A size with room for some objects at least."""
+    size_bytes = parse_size(text)
+    if size_bytes < _MIN_CACHE_BYTES:
+        raise ValueError("too small: at least 64KiB")
+    return size_bytes
+
+
+def parse_rate(text: str) -> int:
+    """How often a second something may be done."""
+    if not (re.fullmatch(r"[0-9]{1,4}", text) and 1 <= int(text) <= _MAX_RATE):
+        raise ValueError(f"not a number from 1 to {_MAX_RATE}")
+    return int(text)
+
+
+def parse_switch(text: str) -> bool:
+    """`true` or `false`."""
+    if text not in ("true", "false"):
+        raise ValueError("not true or false")
+    return text == "true"
+
+
+def parse_series(text: str) -> int:
+    """How many series a counter may have."""
+    if not (re.fullmatch(r"[0-9]{1,9}", text) and 10 <= int(text) <= _MAX_SERIES):
+        raise ValueError(f"not a number from 10 to {_MAX_SERIES}")
+    return int(text)
 
 
 def parse_listen(text: str) -> Listen:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from eventrouter.capture.batcher import Batcher
 from eventrouter.capture.following import build_reflector, name_of
 from eventrouter.capture.reflector import Reflector
 from eventrouter.checkpoint.backlog import Backlog
@@ -37,6 +38,8 @@ DRAIN_SECONDS = 12.0
 DELIVERY_SECONDS = 10.0
 
 Spawn = Callable[[str, Callable[[], None]], threading.Thread]
+# By the revision up to which an earlier run has handed over: what makes a reflector's batcher.
+BatcherMakers = Callable[[int], Callable[..., Batcher]]
 
 
 class SendingStop:
@@ -72,6 +75,7 @@ class Surroundings:
     spawn: Spawn
     metrics: Metrics
     clock: Clock
+    batchers: BatcherMakers = lambda _: Batcher
 
 
 class Pipeline:
@@ -90,6 +94,7 @@ class Pipeline:
         self._namespaces = settings.namespaces or ("",)
         self._health = health
         self._spawn = surroundings.spawn
+        self._batchers = surroundings.batchers
         self._metrics = metrics = surroundings.metrics
         self._clock = clock = surroundings.clock
         self._reading_stop = threading.Event()
@@ -214,4 +219,5 @@ class Pipeline:
             health=self._health,
             stop=self._reading_stop,
             clock=self._clock,
+            make_batcher=self._batchers(self._resumption.repeats_up_to(namespace)),
         )

@@ -39,6 +39,8 @@ class Batcher:
     none: an old state is never guessed.
     """
 
+    _items = staticmethod(watch_events)
+
     def __init__(self, *, shaper: Shaper, states: OldStates, metrics: Metrics) -> None:
         self._shaper = shaper
         self._states = states
@@ -96,9 +98,7 @@ class Batcher:
                 continue
             if newer_than is not None and not is_update:
                 self._note_first_sight(record)
-            batch.add(record.tag_suffix, record.entry)
-            if record.truncated is not None:
-                self._count_truncated(record.truncated)
+            self._add(batch, event, record)
             if batch.is_full:
                 yield batch
                 batch = Batch()
@@ -127,7 +127,7 @@ class Batcher:
         """
         batch = Batch()
         reached = ""
-        for item in watch_events(lines):
+        for item in self._items(lines):
             if isinstance(item, Updated):
                 old_state = self._states.get(item.event.metadata.uid)
                 reached = self._add_change(batch, item.event, "UPDATED", old_state) or reached
@@ -148,13 +148,14 @@ class Batcher:
         """Add the record of a state, from now on its event's last seen one; its resourceVersion."""
         record = self._shaper.shape(event, verb, old_state)
         self._states.put(record.uid, record.state)
-        batch.add(record.tag_suffix, record.entry)
-        if record.truncated is not None:
-            self._count_truncated(record.truncated)
+        self._add(batch, event, record)
         return record.resource_version
 
-    def _count_truncated(self, reason: str) -> None:
-        self._metrics.truncated.labels(reason).inc()
+    def _add(self, batch: Batch, event: Event, record: Record) -> None:
+        """Add a record that goes out."""
+        batch.add(record.tag_suffix, record.entry)
+        if record.truncated is not None:
+            self._metrics.truncated.labels(record.truncated).inc()
 
 
 def _revision(event: Event) -> int:

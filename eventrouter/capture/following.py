@@ -48,6 +48,7 @@ def build_reflector(
     stop: Stop,
     clock: Clock,
     uniform: Callable[[float, float], float] = random.uniform,
+    make_batcher: Callable[..., Batcher] = Batcher,
 ) -> Reflector:
     """The reflector of one namespace ("" for the whole cluster), ready to run."""
     vitals = Vitals(
@@ -72,7 +73,7 @@ def build_reflector(
             metrics=metrics,
             uniform=uniform,
         ),
-        batcher=Batcher(
+        batcher=make_batcher(
             shaper=Shaper(cluster=cluster),
             states=OldStates(old_event_cache_bytes),
             metrics=metrics,

@@ -1,8 +1,8 @@
 """From an Event object, as the API gives it, to the record that is shipped. Pure.
 
-The record is `{"verb", "event", "old_event", "id", "cluster"}` (docs/architecture.md). Each state
-is packed once: the same bytes go into its record, into the cache of old states, and from there
-into the event's next record.
+The record is `{"verb", "event", "old_event", "id", "cluster", "object"}` (docs/record.md). Each
+state is packed once: the same bytes go into its record, into the cache of old states, and from
+there into the event's next record.
 """
 
 from __future__ import annotations
@@ -59,16 +59,21 @@ class _Content(Struct, gc=False):
     old_event: Raw | UnsetType
     id: str
     cluster: str | UnsetType
+    object: object
     truncated: str | UnsetType
 
 
 class Shaper:
-    """Makes records, with the cluster's name in them if it has one. Use one in each thread."""
+    """Makes records, with the cluster's name in them if it has one. Use one in each thread.
+
+    `details` is what the next record says of the event's object: UNSET, or a struct.
+    """
 
     def __init__(self, *, cluster: str | None = None) -> None:
         self._encode_into = msgspec.msgpack.Encoder().encode_into
         self._buffer = bytearray()
         self._cluster = UNSET if cluster is None else cluster
+        self.details: object = UNSET
 
     def shape(self, event: Event, verb: str, old_state: bytes | None) -> Record:
         """Make the record of one state. Never raises, whatever the object looks like.
@@ -129,6 +134,7 @@ class Shaper:
             UNSET if old_state is None else Raw(old_state),
             record_id,
             self._cluster,
+            self.details,
             truncated or UNSET,
         )
         return protocol.entry_head(nanoseconds) + self._pack(content)

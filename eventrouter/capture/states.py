@@ -66,6 +66,10 @@ class OldStates:
         """Whether a state was known at `begin_list` that has not been put again since."""
         return uid in self._earlier
 
+    def last(self, uid: str) -> bytes | None:
+        """The last seen state, also if it may be out of date by now."""
+        return self._states.get(uid) or self._earlier.get(uid)
+
     def end_list(self) -> None:
         """Drop the states that were set apart: the list did not confirm them."""
         self._bytes -= sum(len(state) + _OVERHEAD_BYTES for state in self._earlier.values())

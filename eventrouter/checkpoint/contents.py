@@ -92,12 +92,14 @@ class Resumption:
     """What the next run takes over from a checkpoint, and where its reflectors begin.
 
     `kept` holds the positions that are good for this run's source and buffer. `problem` says why
-    there are none, for the log; empty if there is nothing to say.
+    there are none, for the log; empty if there is nothing to say. `acked` is how far an earlier run
+    got with any buffer.
     """
 
     kept: Checkpoint
     is_first: bool = False
     problem: str = ""
+    acked: ResourceVersions = field(default_factory=dict)
 
     def start(self, namespace: str) -> Start:
         """Where the reflector of a namespace ("" for the whole cluster) begins.
@@ -115,6 +117,10 @@ class Resumption:
         started = _found(self.kept.started, places)
         return Start(list_at=str(min(started)) if started else OLDEST)
 
+    def repeats_up_to(self, namespace: str) -> int:
+        """The revision up to which an earlier run has handed over what this run may repeat."""
+        return max(_found(self.acked, (namespace, "")), default=0)
+
 
 def resume(last: Checkpoint | None, *, source_id: str, buffer: str) -> Resumption:
     """What to take over from the last checkpoint; None if there never was one."""
@@ -126,7 +132,8 @@ def resume(last: Checkpoint | None, *, source_id: str, buffer: str) -> Resumptio
     if last.source_id != source_id:
         return Resumption(nothing, problem="The checkpoint is of another API server or selector")
     acked = last.acked if last.buffer == buffer else last.delivered
-    return Resumption(Checkpoint(source_id, buffer, acked, last.delivered, last.started))
+    kept = Checkpoint(source_id, buffer, acked, last.delivered, last.started)
+    return Resumption(kept, acked=last.acked)
 
 
 def source_id(*, server: str | None, field_selector: str | None) -> str:

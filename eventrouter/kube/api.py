@@ -45,6 +45,7 @@ class KubeApi:
         *,
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        accept: str = "application/json",
         connect_seconds: float = CONNECT_SECONDS,
         read_seconds: float,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
@@ -53,7 +54,7 @@ class KubeApi:
         Only such an answer counts as `answered`.
         """
         timeout = urllib3.Timeout(connect=connect_seconds, read=read_seconds)
-        response = self._send(method, path, query or {}, body, timeout)
+        response = self._send(method, path, query or {}, body, accept, timeout)
         try:
             if response.status not in (200, 201):
                 raise _status_error(response, path)
@@ -69,13 +70,14 @@ class KubeApi:
         path: str,
         query: Mapping[str, str],
         body: bytes | None,
+        accept: str,
         timeout: urllib3.Timeout,
     ) -> urllib3.BaseHTTPResponse:
         """Send it; once more, with all credentials read anew, after a 401 or a TLS error."""
         target = path + (f"?{urlencode(query)}" if query else "")
         access = self._credentials.current()
         try:
-            response = self._send_once(access, method, target, body, timeout)
+            response = self._send_once(access, method, target, body, accept, timeout)
             if response.status != 401:
                 return response
             response.close()
@@ -86,7 +88,7 @@ class KubeApi:
             self._credentials.renew(access)
         except ConfigError as error:
             raise ApiError(str(error), reason="credentials") from error
-        return self._send_once(self._credentials.current(), method, target, body, timeout)
+        return self._send_once(self._credentials.current(), method, target, body, accept, timeout)
 
     def _send_once(
         self,
@@ -94,6 +96,7 @@ class KubeApi:
         method: str,
         target: str,
         body: bytes | None,
+        accept: str,
         timeout: urllib3.Timeout,
     ) -> urllib3.BaseHTTPResponse:
         connected = self._connected
@@ -105,7 +108,7 @@ class KubeApi:
                 method,
                 endpoint.server + target,
                 body=body,
-                headers=_headers(access),
+                headers=_headers(access, accept),
                 timeout=timeout,
                 preload_content=False,
                 retries=False,
@@ -117,9 +120,9 @@ def _connected(endpoint: Endpoint) -> tuple[Endpoint, urllib3.PoolManager]:
     return endpoint, connect(endpoint)
 
 
-def _headers(access: Access) -> dict[str, str]:
+def _headers(access: Access, accept: str) -> dict[str, str]:
     headers = {
-        "Accept": "application/json",
+        "Accept": accept,
         "Content-Type": "application/json",
         "User-Agent": f"eventrouter/{__version__}",
     }

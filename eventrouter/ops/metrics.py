@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from math import nan
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,12 +15,29 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from eventrouter import __version__
 from eventrouter.errors import ApiReason, BufferReason, ForwardReason
 
 TYPES = ("normal", "warning", "other")
 _API_REASONS = get_args(ApiReason)
+
+
+# What a record got of its object, and how a look-up ended.
+ENRICHED = (
+    "found", "partial", "gone", "replaced", "unnamed",
+    "forbidden", "unknown_kind", "throttled", "late", "failed",
+)  # fmt: skip
+LOOKED_UP = ("ok", "gone", "replaced")
+
+
+class EnrichmentMetrics(NamedTuple):
+    """What is counted of look-ups, if there are any."""
+
+    records: Counter
+    lookups: Counter
 
 
 class Metrics:
@@ -177,6 +194,37 @@ class Metrics:
         self.buffer_chunks.labels(outputs).set(chunks)
         self.buffer_oldest.labels(outputs).set(oldest)
 
+    def add_occurrences(
+        self, shown: Callable[[], Iterable[tuple[Sequence[str], float]]], count: Callable[[], int]
+    ) -> None:
+        """Show what happened in the cluster: `shown` gives the values of the labels, and a value.
+
+        `count` gives how many series there are.
+        """
+        self.registry.register(_Occurrences(shown))
+        self._gauge(
+            "eventrouter_kubernetes_events_series",
+            "Series of eventrouter_kubernetes_events_total.",
+        ).set_function(count)
+
+    def add_enrichment(self, cache_bytes: Callable[[], float]) -> EnrichmentMetrics:
+        """Show what became of look-ups. `cache_bytes` gives how much memory the cache takes."""
+        self._gauge(
+            "eventrouter_enrich_cache_bytes", "Bytes that the cache of looked-up objects takes."
+        ).set_function(cache_bytes)
+        return EnrichmentMetrics(
+            self._counter(
+                "eventrouter_enrich_records",
+                "Records about an object of a kind to look up, by what they got.",
+                result=ENRICHED,
+            ),
+            self._counter(
+                "eventrouter_enrich_lookups",
+                "Requests for an object's metadata, by their result.",
+                result=(*LOOKED_UP, *_API_REASONS),
+            ),
+        )
+
     def show_delivered(self, acked: int) -> None:
         """So many records have left the buffer: all that had been acked at some moment."""
         self.delivered.inc(max(0, acked - self.total(self.delivered)))
@@ -215,3 +263,27 @@ class Metrics:
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)
+
+
+class _Occurrences(Collector):
+    """A counter whose series are kept elsewhere, as they are bounded in number."""
+
+    def __init__(self, shown: Callable[[], Iterable[tuple[Sequence[str], float]]]) -> None:
+        self._shown = shown
+
+    def describe(self) -> Iterable[CounterMetricFamily]:
+        """No value: else registering it would show each series for the first time."""
+        return [self._family()]
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        family = self._family()
+        for labels, value in self._shown():
+            family.add_metric(labels, value)
+        return [family]
+
+    def _family(self) -> CounterMetricFamily:
+        return CounterMetricFamily(
+            "eventrouter_kubernetes_events",
+            "What happened in the cluster, by its events: occurrences, not states.",
+            labels=("type", "reason", "kind", "namespace"),
+        )

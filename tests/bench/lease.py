@@ -1,4 +1,4 @@
-"""The stand-in API server with a Lease, so that the pair can run as in a cluster."""
+"""The stand-in API server with a Lease and pods, so that the pair can run as in a cluster."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from eventrouter.standins.apiserver.http import Request
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.apiserver.status import Refusal
 from eventrouter.standins.apiserver.store import EventStore
+from tests.bench.replay import pod_metadata
 
 _LEASES = re.compile(r"/apis/coordination\.k8s\.io/v1/namespaces/[^/]+/leases(/[^/]+)?")
+_PODS = re.compile(r"/api/v1/namespaces/[^/]+/pods/([^/]+)")
 
 
 class LeaseServer(ApiServer):
     """Has one Lease, whatever its name: read, created and replaced as in a cluster.
 
-    A replacement of another version than the present one is refused. `on_write` is called at each
-    write that is not.
+    Has the pods too that a Replay's events are about. A replacement of another version of the Lease
+    than the present one is refused. `on_write` is called at each write that is not.
     """
 
     def __init__(self, store: EventStore, *, on_write: Callable[[], None] = lambda: None) -> None:
@@ -31,7 +33,9 @@ class LeaseServer(ApiServer):
         super().__init__(store)
 
     def answer_other(self, request: Request) -> bytes:
-        """The Lease as it is after the request."""
+        """The Lease as it is after the request, or a pod."""
+        if (pod := _PODS.fullmatch(request.path)) and (metadata := pod_metadata(pod[1])):
+            return encode({"kind": "PartialObjectMetadata", "metadata": metadata})
         if not _LEASES.fullmatch(request.path):
             raise Refusal.not_found()
         with self._writing:

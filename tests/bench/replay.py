@@ -24,11 +24,25 @@ _BLOCK = 64
 _CREATED, _NOW = "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"
 # The texts of the template that a state replaces; nowhere else in it.
 _NUMBER, _REVISION, _STAMP, _COUNT = "77777777", "88888888", "99999999", 66666666
+_POD = "checkout-api-7d9c5b6f4"
+_POD_NAME, _POD_UID = "55555", "444444444444"
+
+
+def pod_metadata(name: str) -> dict[str, object] | None:
+    """The metadata of a pod that the stream's events are about; None if it is none of them."""
+    head, _, number = name.rpartition("-")
+    if head != _POD:
+        return None
+    return {
+        "name": name,
+        "uid": f"5c0c2a0e-93cb-4c33-9d6a-{int(number, 16):012x}",
+        "labels": {"app.kubernetes.io/name": "checkout-api", "pod-template-hash": "7d9c5b6f4"},
+    }
 
 
 def _template() -> bytes:
     """An event of 1.2 kB, as kubelets write them, with a place for what differs."""
-    pod = "checkout-api-7d9c5b6f4-x2k9p"
+    pod = f"{_POD}-{_POD_NAME}"
     event = objects.complete(
         {
             "metadata": {
@@ -40,7 +54,7 @@ def _template() -> bytes:
                 "kind": "Pod",
                 "namespace": "default",
                 "name": pod,
-                "uid": "5c0c2a0e-93cb-4c33-9d6a-0f8b0a4d1f7e",
+                "uid": f"5c0c2a0e-93cb-4c33-9d6a-{_POD_UID}",
                 "apiVersion": "v1",
                 "resourceVersion": "123000",
                 "fieldPath": "spec.containers{checkout-api}",
@@ -75,9 +89,9 @@ class Replay(EventStore):
 
     With `updates` half of the states of the stream are updates: `lag` new events, then an update of
     each. With `renewing` all are: the standing events are updated one after the other, and no event
-    is new. The stream begins with `begin`, and can be watched from any of its revisions, as often
-    as it takes. Each message ends with the time at which its state was made, in nanoseconds of the
-    machine's monotonic clock.
+    is new. They are about `pods` pods in turn. The stream begins with `begin`, and can be watched
+    from any of its revisions, as often as it takes. Each message ends with the time at which its
+    state was made, in nanoseconds of the machine's monotonic clock.
     """
 
     def __init__(
@@ -89,6 +103,7 @@ class Replay(EventStore):
         updates: bool,
         lag: int = LAG,
         renewing: bool = False,
+        pods: int = 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(revision=BASE_REVISION)
@@ -101,7 +116,7 @@ class Replay(EventStore):
         self._clock = clock
         self._begun: float | None = None
         self._before = 0  # states that were due when this rate began
-        self._fill = _Filler(_template())
+        self._fill = _Filler(_template(), pods=pods)
 
     @property
     def revision(self) -> int:
@@ -185,13 +200,15 @@ _LINE = b'{"type":"%b","object":{"kind":"Event","apiVersion":"v1",%b}\n'
 class _Filler:
     """The template cut at its places, put together again for one state after another."""
 
-    def __init__(self, template: bytes) -> None:
+    def __init__(self, template: bytes, *, pods: int) -> None:
         text = template.replace(b"%", b"%%")
         for mark, place in (
             (_NUMBER.encode(), b"%(number)08x"),
             (_REVISION.encode(), b"%(revision)d"),
             (_STAMP.encode(), b"%(stamp)d"),
             (str(_COUNT).encode(), b"%(count)d"),
+            (_POD_NAME.encode(), b"%(pod)05x"),
+            (_POD_UID.encode(), b"%(pod)012x"),
             (_CREATED.encode(), b"%(created)b"),
             (_NOW.encode(), b"%(now)b"),
         ):
@@ -199,6 +216,7 @@ class _Filler:
                 raise ValueError(f"the template has no {mark!r}")
             text = text.replace(mark, place)
         self._template = text
+        self._pods = pods
         self._second = 0
         self._now = b""
 
@@ -209,6 +227,7 @@ class _Filler:
             self._now = objects.seconds(datetime.fromtimestamp(second, UTC)).encode()
         return self._template % {
             b"number": state.number,
+            b"pod": state.number % self._pods,
             b"revision": state.revision,
             b"stamp": time.monotonic_ns(),
             b"count": state.times_seen,

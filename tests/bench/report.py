@@ -63,6 +63,13 @@ def _rows(results: Figures) -> Iterator[Row]:
         start = f"{naive['start_cpu']:.2f} s" if naive else ""
         yield ("start to watching, CPU", f"{idle['start_cpu']:.2f} s", "0.6 s", start)
         yield ("- memory then", _mib(idle["memory"]), "", _mib(naive["memory"]) if naive else "")
+    for name, figures in results.get("extras", {}).items():
+        yield (f"100 states/s about 200 pods, {name}, of a core", f"{figures['core']:.2%}", "", "")
+        yield ("- look-ups a second", f"{figures['lookups']:.1f}", "", "")
+        burst = figures["burst"]
+        yield ("- 10,000 about 5,000 at the start, seconds", f"{burst['seconds']:.1f}", "", "")
+        yield ("- their look-ups", _number(burst["lookups"]), "", "")
+        yield ("- peak memory", _mib(burst["peak"]), "", "")
     if slow := results.get("backpressure"):
         yield ("sidecar at 1,000/s against 50,000/s: peak memory", _mib(slow["peak"]), "", "")
         lost = slow["written"] - slow["acked"]

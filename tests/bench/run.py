@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,11 +64,18 @@ class Run:
         cache: str = "16MiB",
         probe: bool = False,
         most_a_second: float = 0,
+        pods: int = 1,
+        options: Sequence[str] = (),
     ) -> None:
         self._stack = ExitStack()
         directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         self.source = Source(
-            directory / "source", standing=standing, length=length, rate=rate, updates=updates
+            directory / "source",
+            standing=standing,
+            length=length,
+            rate=rate,
+            updates=updates,
+            pods=pods,
         )
         self.sidecar: Sidecar = new_sidecar(directory / "sidecar")
         self.probe = (
@@ -81,7 +88,7 @@ class Run:
             kubeconfig=self.source.kubeconfig,
             forward=self.probe.url if self.probe else self.sidecar.forward_url,
             buffer_path=self.sidecar.buffer_path,
-            options=["--old-event-cache", cache],
+            options=["--old-event-cache", cache, *options],
         )
 
     def __enter__(self) -> Self:

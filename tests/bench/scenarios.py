@@ -133,6 +133,28 @@ def backpressure(scale: float) -> Figures:
         }
 
 
+def extras(scale: float) -> Figures:
+    """What is off by default: 100 states a second about 200 pods, 10,000 about 5,000 at once."""
+    enrich = ("--enrich", "Pod,ReplicaSet,Deployment", "--enrich-labels", "*")
+    results = {}
+    for name, options in (("off", ()), ("enrich", enrich), ("count", ("--count-events",))):
+        length = int(3_000 * scale)
+        with Run(length=length, rate=100, updates=True, pods=200, options=options) as run:
+            run.start()
+            figures = _figures(run.stream(undisturbed=length / 100), samples=False)
+            lookups = run.watcher.metrics().total("eventrouter_enrich_lookups_total")
+            figures |= {"core": figures["cpu"] * 100 / 1e6, "lookups": lookups / figures["seconds"]}
+        count = int(10_000 * scale)
+        with Run(standing=count, pods=max(1, count // 2), options=options) as run:
+            burst = _figures(run.listed(count), samples=False)
+            metrics = run.watcher.metrics()
+            burst["lookups"] = metrics.total("eventrouter_enrich_lookups_total")
+            burst["found"] = metrics.total("eventrouter_enrich_records_total", result="found")
+            burst["cache"] = metrics.total("eventrouter_enrich_cache_bytes")
+        results[name] = figures | {"burst": burst}
+    return results
+
+
 def reference(scale: float) -> Figures:
     """The same stream by kubernetes.watch.Watch and FluentSender, unacknowledged."""
     length = int(20_000 * scale)
@@ -232,6 +254,7 @@ SCENARIOS: dict[str, Callable[[float], Any]] = {
         paced,
         memory,
         backpressure,
+        extras,
     )
 }
 

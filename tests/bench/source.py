@@ -36,6 +36,7 @@ class Source(Module):
         updates: bool = False,
         lag: int = LAG,
         renewing: bool = False,
+        pods: int = 1,
     ) -> None:
         super().__init__(directory)
         self.length = length
@@ -43,6 +44,7 @@ class Source(Module):
         self._arguments = [f"--standing={standing}", f"--length={length}", f"--lag={lag}"]
         self._arguments += [f"--rate={each}" for each in rates or [rate]]
         self._arguments += ["--updates"] * updates + ["--renewing"] * renewing
+        self._arguments += [f"--pods={pods}"]
 
     @property
     def url(self) -> str:
@@ -82,6 +84,7 @@ def main() -> None:
     parser.add_argument("--updates", action="store_true")
     parser.add_argument("--lag", type=int, default=LAG)
     parser.add_argument("--renewing", action="store_true")
+    parser.add_argument("--pods", type=int, default=1)
     options = parser.parse_args()
     replay = Replay(
         standing=options.standing,
@@ -90,6 +93,7 @@ def main() -> None:
         updates=options.updates,
         lag=options.lag,
         renewing=options.renewing,
+        pods=options.pods,
     )
     rates = iter(options.rate)
     signal.signal(signal.SIGUSR1, lambda number, frame: replay.begin(next(rates)))

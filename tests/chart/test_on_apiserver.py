@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from eventrouter.check import check
+from eventrouter.config import Config
+from eventrouter.enrich.kinds import KNOWN, parse_kinds
 from tests.chart.chart import (
     CASES,
     CHART,
@@ -256,3 +259,49 @@ def test_in_some_namespaces_only_the_account_sees_those(cluster, release):
     assert rights_of(client, "observability") == set()
     assert client.request("GET", "/api/v1/events").status == 403
     assert client.request("GET", "/api/v1/namespaces/team-b/events").status == 200
+
+
+def looked_up(*kinds):
+    return {("get", KNOWN[kind].group, KNOWN[kind].plural, "") for kind in kinds}
+
+
+def test_the_account_may_look_up_exactly_what_is_configured(cluster, release):
+    release.install("enrich")
+    client = client_of(cluster, "try-eventrouter")
+    kinds = looked_up("Pod", "ReplicaSet", "Deployment", "Job", "CronJob", "Node", "Namespace")
+    rollouts = {("get", "argoproj.io", "rollouts", "")}
+    assert rights_of(client, "team-a") == EVENTS | kinds | rollouts
+    assert client.request("GET", "/api/v1/namespaces/team-a").status == 200
+    assert client.request("GET", "/api/v1/namespaces/team-a/pods/web").status == 404
+    assert client.request("GET", "/api/v1/namespaces/team-a/pods").status == 403
+    assert client.request("GET", "/api/v1/namespaces/team-a/secrets/web").status == 403
+    assert client.request("GET", "/api/v1/namespaces/team-a/configmaps/web").status == 403
+
+
+def test_in_some_namespaces_only_the_account_looks_up_what_is_there(cluster, release):
+    """A Namespace by the Role in it, a Node by a ClusterRole."""
+    release.install("enrich-namespaces")
+    client = client_of(cluster, "try-eventrouter")
+    nodes = looked_up("Node")
+    assert rights_of(client, "team-a") == EVENTS | nodes | looked_up("Pod", "Namespace")
+    assert rights_of(client, "observability") == nodes
+    assert client.request("GET", "/api/v1/namespaces/team-a").status == 200
+    assert client.request("GET", "/api/v1/namespaces/observability").status == 403
+    assert client.request("GET", "/api/v1/nodes/worker-1").status == 404
+
+
+def test_the_check_tells_for_each_kind_whether_the_right_is_there(cluster, release, tmp_path):
+    release.install("enrich-namespaces")
+    path = "/api/v1/namespaces/logging/serviceaccounts/try-eventrouter/token"
+    token = cluster.client.call("POST", path, {"spec": {"expirationSeconds": 3600}})
+    kubeconfig = cluster._write_kubeconfig("try", token["status"]["token"])
+    settings = Config(
+        kubeconfig=str(kubeconfig),
+        namespaces=("team-a", "team-b"),
+        enrich=parse_kinds("Pod,Node,Namespace,Deployment"),
+    )
+    found = {found.link: found for found in check(settings) if found.link.startswith("enrich")}
+    assert [found[f"enrich {kind}"].is_good for kind in ("Pod", "Node", "Namespace")] == [True] * 3
+    missing = found["enrich Deployment"]
+    assert not missing.is_good
+    assert "get deployments.apps in team-a, in team-b: grant `get`" in missing.what

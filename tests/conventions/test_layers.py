@@ -18,7 +18,7 @@ LAYERS: list[set[str]] = [
     {"eventrouter", "errors", "clock", "process"},  # eventrouter itself: the version
     {"config", "ops"},
     {"kube", "forward", "setup"},
-    {"capture", "checkpoint"},
+    {"capture", "checkpoint", "enrich"},
     {"pipeline", "check"},
     {"app"},
     {"standins"},
@@ -26,7 +26,13 @@ LAYERS: list[set[str]] = [
     {"cli", "__main__"},
 ]
 # Of these pairs neither knows the other.
-STRANGERS = [("kube", "forward"), ("capture", "checkpoint")]
+STRANGERS = [
+    ("kube", "forward"),
+    ("capture", "checkpoint"),
+    ("capture", "enrich"),
+    ("checkpoint", "enrich"),
+    ("enrich", "forward"),
+]
 PURE = {
     "capture.record",
     "capture.states",
@@ -35,6 +41,9 @@ PURE = {
     "checkpoint.reached",
     "demo.cells",
     "demo.table",
+    "enrich.allowance",
+    "enrich.cache",
+    "enrich.keys",
     "errors",
     "forward.batch",
     "forward.pacing",

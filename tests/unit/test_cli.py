@@ -18,6 +18,7 @@ import pytest
 from eventrouter import __version__, cli
 from eventrouter.cli import OPTIONS
 from eventrouter.config import Config, LeaseRef, Listen
+from eventrouter.enrich.kinds import KNOWN
 from eventrouter.errors import ConfigError
 from eventrouter.process import EXIT_BAD_SETTING, stop_on_signal
 
@@ -49,6 +50,13 @@ SETTINGS: list[tuple[str, str, Any, str, str | None]] = [
     ("--buffer-path", "/buffers", Path("/buffers"), "/other", None),
     ("--cluster-name", "prod", "prod", "test", None),
     ("--old-event-cache", "2MiB", 2 * 2**20, "0", "lots"),
+    ("--enrich", "Pod,ReplicaSet", (KNOWN["Pod"], KNOWN["ReplicaSet"]), "Node", "Secret"),
+    ("--enrich-labels", "app,team", ("app", "team"), "*", "app/"),
+    ("--enrich-annotations", "team", ("team",), "owner", "*"),
+    ("--enrich-cache", "1MiB", 2**20, "64KiB", "-1"),
+    ("--enrich-rate", "20", 20, "1", "0"),
+    ("--count-events", "true", True, "false", "often"),
+    ("--count-events-series", "500", 500, "10", "-1"),
     ("--listen", "127.0.0.1:9000", Listen("127.0.0.1", 9000), ":1", "9000"),
     ("--log-level", "debug", "debug", "error", "loud"),
     ("--log-format", "text", "text", "json", "xml"),
@@ -65,6 +73,13 @@ DEFAULTS = {
     "--buffer-path": "none",
     "--cluster-name": "none",
     "--old-event-cache": "16MiB",
+    "--enrich": "none",
+    "--enrich-labels": "none",
+    "--enrich-annotations": "none",
+    "--enrich-cache": "8MiB",
+    "--enrich-rate": "50",
+    "--count-events": "false",
+    "--count-events-series": "2000",
     "--listen": ":8080",
     "--log-level": "info",
     "--log-format": "json",
@@ -243,6 +258,13 @@ def test_a_bad_kubeconfig_is_told_without_what_is_in_it(
 
     assert line.startswith("eventrouter: --kubeconfig: ")
     assert SECRET not in line
+
+
+@pytest.mark.parametrize("flag", ["--enrich-labels", "--enrich-annotations"])
+def test_keys_without_kinds_are_a_mistake(capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    line = mistake(capsys, flag, "app")
+
+    assert line.startswith(f"eventrouter: {flag}: needs --enrich")
 
 
 # --- the help

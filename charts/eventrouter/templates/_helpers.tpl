@@ -170,6 +170,9 @@ Whether the sidecar is of a version, or newer: "true", "false", or "" if its tag
 - name: EVENTROUTER_CLUSTER_NAME
   value: {{ . | quote }}
 {{- end }}
+{{- with include "eventrouter.extras.env" . | fromYamlArray }}
+{{ toYaml . }}
+{{- end }}
 {{- with include "eventrouter.check.env" . }}
 {{ . }}
 {{- end }}

@@ -1,0 +1,1 @@
+"""What the API server knows of the object that an event is about: labels, annotations, owner."""

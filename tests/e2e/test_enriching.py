@@ -1,0 +1,226 @@
+"""Look-ups on a real API server: each kind, by uid, with the rights that it needs and no others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventrouter.standins.receiver.receiver import Receiver
+from tests.e2e.objects import ALL, NAMESPACE, WIDGET, Objects, right
+from tests.programs import ApiServer, KubeClient, Watcher
+from tests.programs.apiserver import READ_EVENTS
+from tests.support.metrics import Samples
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.e2e
+
+Json = dict[str, Any]
+WIDGET_TEXT = "Widget.v1.example.com/widgets"
+Start = Callable[..., Watcher]
+
+
+@pytest.fixture
+def objects(apiserver: ApiServer) -> Objects:
+    apiserver.create_namespace(NAMESPACE)
+    account = {"metadata": {"name": "default"}}  # a controller's work, and pods need it
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
+    apiserver.client.call("POST", path, account, accept=(201, 409))
+    return Objects(apiserver.client)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def start(apiserver: ApiServer, receiver: Receiver, tmp_path: Path) -> Iterator[Start]:
+    """Start a watcher that looks up these kinds, and may `get` those of `rights` (the same)."""
+    watchers: list[Watcher] = []
+
+    def starter(
+        kinds: Sequence[str],
+        *options: str,
+        rights: Sequence[str] | None = None,
+        wait: bool = True,
+    ) -> Watcher:
+        rules = [READ_EVENTS, *(right(ALL[kind]) for kind in (kinds if rights is None else rights))]
+        words = [WIDGET_TEXT if kind == WIDGET.kind else kind for kind in kinds]
+        enrich = ("--enrich", ",".join(words), "--enrich-labels", "app") if kinds else ()
+        name = f"watcher-{len(watchers)}"
+        watcher = Watcher(
+            tmp_path / name,
+            kubeconfig=apiserver.kubeconfig_for(name, rules),
+            forward=receiver.url,
+            options=[*enrich, *options],
+        )
+        watchers.append(watcher)
+        watcher.start(wait=wait)
+        return watcher
+
+    yield starter
+    for watcher in watchers:
+        watcher.kill()
+
+
+def object_of(receiver: Receiver, state: str) -> Json:
+    """What the record of a state says of its object."""
+    receiver.wait_for(lambda: state in receiver.records, timeout=20)
+    found: Json = receiver.records[state].get("object", {})
+    return found
+
+
+def results(watcher: Watcher) -> dict[str, int]:
+    """The records by what they got."""
+    name = "eventrouter_enrich_records_total"
+    metrics: Samples = watcher.metrics()
+    wanted = ("found", "gone", "replaced", "forbidden", "throttled", "late", "failed")
+    counts = {result: int(metrics.total(name, result=result)) for result in wanted}
+    return {result: count for result, count in counts.items() if count}
+
+
+def test_objects_of_every_kind_are_found(
+    objects: Objects, receiver: Receiver, start: Start
+) -> None:
+    objects.define_widgets()
+    watcher = start(list(ALL))
+    widgets = f"/apis/example.com/v1/namespaces/{NAMESPACE}/widgets"
+    eventually(lambda: objects.client.request("GET", widgets).status == 200, what="widgets")
+    made = {kind: objects.create(kind, f"the-{kind.lower()}", app=kind.lower()) for kind in ALL}
+    states = {kind: objects.event_about(involved) for kind, involved in made.items()}
+
+    shown = {kind: object_of(receiver, state) for kind, state in states.items()}
+
+    assert shown.pop("Node") == {"labels": {"app": "node"}, "node": "the-node"}
+    assert shown == {kind: {"labels": {"app": kind.lower()}} for kind in shown}
+    assert results(watcher) == {"found": len(ALL)}
+
+
+def test_owners_are_followed_to_the_top(objects: Objects, receiver: Receiver, start: Start) -> None:
+    start(["Pod", "ReplicaSet", "Deployment", "Job", "CronJob"])
+    tops = {}
+    for chain in (("Deployment", "ReplicaSet", "Pod"), ("CronJob", "Job", "Pod")):
+        top = owner = objects.create(chain[0], f"top-{chain[0].lower()}")
+        for kind in chain[1:]:
+            owner = objects.create(kind, f"of-{chain[0].lower()}", owner=owner)
+        tops[objects.event_about(owner)] = top
+
+    for state, top in tops.items():
+        expected = {key: top[key] for key in ("kind", "name", "uid")}
+        assert object_of(receiver, state) == {"owner": expected}
+
+
+def test_a_pod_that_was_replaced_under_its_name_or_deleted_gives_no_wrong_labels(
+    objects: Objects, receiver: Receiver, start: Start
+) -> None:
+    watcher = start(["Pod"])
+    old = objects.create("Pod", "web-0", app="old")
+    objects.delete("Pod", "web-0")
+    gone = objects.event_about(old)
+    assert object_of(receiver, gone) == {}
+    earlier = objects.create("Pod", "web-1", app="earlier")
+    objects.delete("Pod", "web-1")
+    new = objects.create("Pod", "web-1", app="new")
+
+    replaced, found = objects.event_about(earlier), objects.event_about(new)
+
+    assert object_of(receiver, replaced) == {}
+    assert object_of(receiver, found) == {"labels": {"app": "new"}}
+    assert results(watcher) == {"gone": 1, "replaced": 1, "found": 1}
+
+
+def test_a_right_that_is_missing_for_one_kind_costs_the_others_nothing(
+    objects: Objects, receiver: Receiver, start: Start
+) -> None:
+    watcher = start(["Pod", "Service"], rights=["Pod"])
+    pod, service = objects.create("Pod", "web", app="a"), objects.create("Service", "web", app="b")
+    states = [objects.event_about(involved) for involved in (service, pod, service, pod)]
+
+    shown = [object_of(receiver, state) for state in states]
+
+    assert shown == [{}, {"labels": {"app": "a"}}] * 2
+    assert results(watcher) == {"forbidden": 2, "found": 2}
+
+
+def test_look_ups_go_on_after_the_api_server_was_away(
+    apiserver: ApiServer, objects: Objects, receiver: Receiver, start: Start
+) -> None:
+    start(["Pod"])
+    pods = [objects.create("Pod", f"web-{number}", app="a") for number in range(3)]
+    assert object_of(receiver, objects.event_about(pods[0]))
+    apiserver.kill()
+    apiserver.start()
+
+    eventually(
+        lambda: object_of(receiver, objects.event_about(pods[1])) == {"labels": {"app": "a"}},
+        timeout=60,
+        what="labels again",
+    )
+
+
+def test_look_ups_are_of_the_same_flow_as_all_service_accounts(
+    apiserver: ApiServer, objects: Objects, start: Start
+) -> None:
+    """The API server's fairness holds them against others' requests of workload-low, no higher."""
+    start(["Pod"])
+    objects.create("Pod", "web")
+    account = "/api/v1/namespaces/default/serviceaccounts/watcher-0/token"
+    token = objects.client.call("POST", account, {"spec": {"expirationSeconds": 3600}})
+    client = KubeClient(apiserver.url, ca_file=apiserver.ca_file, token=token["status"]["token"])
+
+    answer = client.request("GET", f"/api/v1/namespaces/{NAMESPACE}/pods/web")
+
+    api = "/apis/flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations/workload-low"
+    level = objects.client.call("GET", api)["metadata"]["uid"]
+    assert answer.status == 200
+    assert answer.headers["X-Kubernetes-PF-PriorityLevel-UID"] == level
+
+
+def test_a_burst_of_10_000_events_about_5_000_pods_is_in_time_and_within_the_limit(
+    objects: Objects, receiver: Receiver, start: Start, record_property: Callable[[str, Any], None]
+) -> None:
+    """All of them at once: they are there when the watcher starts."""
+
+    def make(number: int) -> None:
+        pod = objects.create("Pod", f"web-{number}", app="a")
+        for _ in range(2):
+            objects.event_about(pod)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(make, range(5000)))
+
+    def seconds(kinds: Sequence[str]) -> tuple[float, float, Watcher]:
+        """From the start of a watcher to its first record, and to its last."""
+        before, began = len(receiver.ids), time.monotonic()
+        watcher = start(kinds, wait=False)
+        receiver.wait_for(lambda: len(receiver.ids) > before, timeout=60)
+        first = time.monotonic() - began
+        receiver.wait_for(lambda: len(receiver.ids) >= before + 10_000, timeout=120)
+        return first, time.monotonic() - began, watcher
+
+    first, last, plain = seconds([])
+    plain.kill()
+    late_first, late_last, watcher = seconds(["Pod"])
+
+    metrics = watcher.metrics()
+    lookups = metrics.total("eventrouter_enrich_lookups_total")
+    for name, value in (
+        ("seconds to the first record, plain and with look-ups", (first, late_first)),
+        ("seconds to the last record", (last, late_last)),
+        ("look-ups", lookups),
+        ("records by result", results(watcher)),
+        ("bytes of the cache", metrics.total("eventrouter_enrich_cache_bytes")),
+        ("resident bytes", metrics.total("process_resident_memory_bytes")),
+    ):
+        print(f"{name}: {value}")
+        record_property(name, value)
+    assert late_first - first < 2
+    assert late_last - last < 5
+    assert lookups <= 200 + 50 * late_last
+    assert metrics.total("eventrouter_enrich_lookups_total", result="throttled") == 0
