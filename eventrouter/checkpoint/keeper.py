@@ -107,8 +107,11 @@ class Keeper:
     def acked(self, positions: Positions) -> None:
         """Everything up to these positions is in the sidecar's buffer now."""
         with self._changed:
+            # Urgent is a namespace's first position: without it, a start lists everything anew.
+            is_first = bool(positions.keys() - self._reached.acked.keys())
             self._reached.ack(positions)
-            if not self._is_resting:  # else it will see it, and others wait for no ack
+            self._is_urgent |= is_first
+            if is_first or not self._is_resting:  # else it will see it, and others wait for no ack
                 self._changed.notify_all()
 
     def begin_list(

