@@ -84,8 +84,16 @@ class Elasticsearch(Program):
 
     def count(self, pattern: str) -> int:
         """How many documents there are now."""
+        path = f"/{pattern}/_count?ignore_unavailable=true"
         self.refresh(pattern)
-        return int(self.request("GET", f"/{pattern}/_count?ignore_unavailable=true")["count"])
+        try:
+            answer = self.request("GET", path)
+        except RuntimeError as error:
+            if "no_shard_available" not in str(error):
+                raise
+            self.refresh(pattern)  # waits for the index that was made just now
+            answer = self.request("GET", path)
+        return int(answer["count"])
 
     def documents(self, pattern: str) -> Iterator[Document]:
         """All documents of all indices of the pattern, each as often as it is there."""
