@@ -11,12 +11,12 @@ import argparse
 import os
 import random
 import signal
-import socket
 import sys
 import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from eventrouter.app import App
@@ -114,13 +114,12 @@ def _run(arguments: argparse.Namespace, output: Output, stop: threading.Event) -
         _obey_signals(stop, sidecar, clock)
         sidecar.wait_until_up()
         kubeconfig = arguments.kubeconfig or _start_cluster(stack, folder, seed=arguments.seed)
-        app = App(
+        app = _app(
             Config(
                 kubeconfig=kubeconfig,
                 forward=sidecar.url,
                 checkpoint=folder / "checkpoint.json",
                 buffer_path=sidecar.buffer_path,
-                listen=Listen(_HOST, _free_port()),
             )
         )
         address = f"http://{_HOST}:{app.http.port}/"
@@ -177,16 +176,14 @@ def _start_cluster(stack: ExitStack, folder: Path, *, seed: int) -> str:
     return str(kubeconfig)
 
 
-def _free_port() -> int:
-    """The usual port, or 0 for any other if somebody has it."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, _PORT))
-            probe.listen()
-        except OSError:
-            return 0
-        return _PORT
+def _app(settings: Config) -> App:
+    """The watcher at the usual port, or at any other if somebody has it."""
+    try:
+        return App(replace(settings, listen=Listen(_HOST, _PORT)))
+    except ConfigError as error:
+        if error.setting != "--listen":
+            raise
+        return App(replace(settings, listen=Listen(_HOST, 0)))
 
 
 def _close_stdout() -> None:
