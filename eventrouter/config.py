@@ -18,7 +18,9 @@ _MAX_RATE = 1000
 _MAX_SERIES = 100_000
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 _OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+# A label as in RFC 1123, which the names of namespaces and of API groups are made of.
+DNS_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+_NAMESPACE = re.compile(DNS_LABEL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class Batcher:
         """
         batch = Batch()
         for event in items:
-            revision = _revision(event)
+            revision = revision_of(event)
             is_new = newer_than is None or revision > newer_than
             is_state = known_up_to is None or revision <= known_up_to
             if not (is_new or is_state):
@@ -158,7 +158,7 @@ class Batcher:
             self._metrics.truncated.labels(record.truncated).inc()
 
 
-def _revision(event: Event) -> int:
+def revision_of(event: Event) -> int:
     """The resourceVersion as a number; an event without one counts as new."""
     return int(event.metadata.resource_version or sys.maxsize)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
-from eventrouter.capture.batcher import Batcher
+from eventrouter.capture.batcher import Batcher, revision_of
 from eventrouter.capture.occurrences import Occurrences
 from eventrouter.capture.record import Record, Shaper
 from eventrouter.capture.states import OldStates
@@ -72,7 +72,7 @@ class ExtrasBatcher(Batcher):
     def _ready(self, items: Iterator[Event], newer_than: int) -> Iterator[Event]:
         while together := list(islice(items, _TOGETHER)):
             if self._details is not None:
-                self._details.expect([item for item in together if _revision(item) > newer_than])
+                self._details.expect([item for item in together if revision_of(item) > newer_than])
             for event in together:
                 self._get_ready(event)
                 yield event
@@ -108,7 +108,3 @@ class ExtrasBatcher(Batcher):
         is_repeat = int(record.resource_version or sys.maxsize) <= self._repeats_up_to
         if self._occurrences is not None and not is_repeat:
             self._occurrences.add(event, self._last_state)
-
-
-def _revision(event: Event) -> int:
-    return int(event.metadata.resource_version or sys.maxsize)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
-from eventrouter.config import ObjectKind
+from eventrouter.config import DNS_LABEL, ObjectKind
 
 KNOWN = {
     kind.kind: kind
@@ -32,10 +33,9 @@ KNOWN = {
 _REFUSED_PLURALS = {"secrets", "configmaps"}
 _REFUSED_WORDS = {"secret", "configmap", *_REFUSED_PLURALS}
 
-_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _OTHER = re.compile(
-    rf"(?P<kind>[A-Z][0-9A-Za-z]{{0,62}})\.(?P<version>{_LABEL})"
-    rf"(?:\.(?P<group>{_LABEL}(?:\.{_LABEL})*))?/(?P<plural>{_LABEL})"
+    rf"(?P<kind>[A-Z][0-9A-Za-z]{{0,62}})\.(?P<version>{DNS_LABEL})"
+    rf"(?:\.(?P<group>{DNS_LABEL}(?:\.{DNS_LABEL})*))?/(?P<plural>{DNS_LABEL})"
 )
 
 
@@ -71,12 +71,8 @@ def _parse(word: str) -> ObjectKind:
     known = KNOWN.get(given.kind)
     is_known = known and (known.group, known.plural) == (given.group, given.plural)
     if known and is_known:
-        return ObjectKind(*_text_fields(given), known.is_namespaced)
+        return replace(given, is_namespaced=known.is_namespaced)
     return given
-
-
-def _text_fields(kind: ObjectKind) -> tuple[str, str, str, str]:
-    return kind.kind, kind.version, kind.group, kind.plural
 
 
 def _is_refused(word: str) -> bool:

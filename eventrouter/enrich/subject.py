@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from eventrouter.config import ObjectKind
+from eventrouter.config import DNS_LABEL, ObjectKind
 from eventrouter.enrich.kinds import Kinds
 from eventrouter.kube.schema import Event
 
@@ -16,7 +16,7 @@ from eventrouter.kube.schema import Event
 _is_uid = re.compile(r"[0-9A-Za-z._:-]{1,253}").fullmatch
 # No slash, no percent sign and no name of dots alone: nothing that leads to another resource.
 _is_name = re.compile(r"[0-9A-Za-z](?:[-0-9A-Za-z_.:]{0,251}[0-9A-Za-z])?").fullmatch
-_is_namespace = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?").fullmatch
+_is_namespace = re.compile(DNS_LABEL).fullmatch
 _scheduled_to = re.compile(r"Successfully assigned \S{1,400} to ([0-9A-Za-z.-]{1,253})").fullmatch
 _MAX_NODE_CHARACTERS = 253
 

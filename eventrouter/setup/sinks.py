@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from eventrouter.config import checked
@@ -92,6 +92,11 @@ def _sinks(
         name = prefix + part
         return given.get(name) or (name, environment.get(name, ""))
 
+    def parsed(part: str, parse: Callable[[str], str]) -> str | None:
+        setting, value = text(part)
+        is_set = bool(value) or setting.startswith("--")
+        return checked(setting, value, parse) if is_set else None
+
     urls = [
         (server, checked(setting, url.strip(), _parse_url))
         for server in Server
@@ -100,12 +105,8 @@ def _sinks(
     ]
     if not urls:
         return
-    setting, value = text("INDEX_PREFIX")
-    is_set = bool(value) or setting.startswith("--")
-    index_prefix = checked(setting, value, parse_prefix) if is_set else Parameters().prefix
-    setting, value = text("CA_FILE")
-    is_set = bool(value) or setting.startswith("--")
-    ca_file = checked(setting, value, parse_ca_file) if is_set else None
+    index_prefix = parsed("INDEX_PREFIX", parse_prefix) or Parameters().prefix
+    ca_file = parsed("CA_FILE", parse_ca_file)
     login = read_login(environment, prefix)
     for server, url in urls:
         name = output.lower().replace("_", "-")

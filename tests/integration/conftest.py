@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from eventrouter.kube import credentials, credentials_loader
+from eventrouter.setup.mapping import Server
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
 from tests.integration.cluster import Cluster
 from tests.programs.required import required
 from tests.support.authority import Authority
+from tests.support.searchserver import SearchServer
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +66,10 @@ def kubeconfig(server: ApiServer, tmp_path: Path) -> Path:
 def receiver() -> Iterator[Receiver]:
     with Receiver() as receiver:
         yield receiver
+
+
+@pytest.fixture(params=Server, ids=lambda server: server.value)
+def search(request: pytest.FixtureRequest) -> Iterator[SearchServer]:
+    """An Elasticsearch, then an OpenSearch."""
+    with SearchServer(request.param) as server:
+        yield server

@@ -59,12 +59,6 @@ def check(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     return Check(capsys)
 
 
-@pytest.fixture(params=Server, ids=lambda server: server.value)
-def search(request: pytest.FixtureRequest) -> Iterator[SearchServer]:
-    with SearchServer(request.param) as server:
-        yield server
-
-
 @pytest.fixture
 def elasticsearch() -> Iterator[SearchServer]:
     with SearchServer() as server:

@@ -29,12 +29,6 @@ FOREIGN: dict[str, Any] = {
 }
 
 
-@pytest.fixture(params=Server, ids=lambda server: server.value)
-def search(request: pytest.FixtureRequest) -> Iterator[SearchServer]:
-    with SearchServer(request.param) as server:
-        yield server
-
-
 @pytest.fixture
 def elasticsearch() -> Iterator[SearchServer]:
     with SearchServer() as server:

@@ -7,6 +7,7 @@ import socket
 import socketserver
 import ssl
 import threading
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +15,7 @@ from typing import Any, Self
 from tests.support.authority import Certificate
 
 
-class _Front(socketserver.ThreadingTCPServer):
+class _Front(socketserver.ThreadingTCPServer, ABC):
     """Listens while its `with` block runs. `serve` gets each connection, in a thread of its own."""
 
     allow_reuse_address = True
@@ -26,8 +27,8 @@ class _Front(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", port), socketserver.BaseRequestHandler)
         self.port = int(self.server_address[1])
 
-    def serve(self, connection: socket.socket) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def serve(self, connection: socket.socket) -> None: ...
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         with suppress(OSError):  # the client is gone, or refuses us
