@@ -135,9 +135,12 @@ def read_only(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     if unshare is None:
         pytest.skip("REAL PART MISSING: unshare: install util-linux")
     script = (
-        # The folder is in /tmp, which is hidden: so it is seen elsewhere.
+        # Where /tmp cannot be made read-only it is hidden: so the folder is seen elsewhere.
         f"mount --bind {folder} /mnt || exit 99\n"
-        "for place in /tmp /var/tmp; do mount -t tmpfs -o ro none $place || exit 99; done\n"
+        "for place in /tmp /var/tmp; do\n"
+        "mount --bind $place $place && mount -o remount,bind,ro $place 2>/dev/null"
+        " || mount -t tmpfs -o ro none $place || exit 99\n"
+        "done\n"
         "mount -t tmpfs none /dev/shm && mount -o remount,bind,ro / || exit 99\n"
         "cd /proc\n"
         'exec "$@"'
