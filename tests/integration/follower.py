@@ -62,6 +62,7 @@ class Follower:
         self._list_at = list_at
         self._taking = threading.Event()
         self._taking.set()
+        self._turn = threading.Lock()
         if not kubeconfig.exists():
             server.write_kubeconfig(kubeconfig)
         self._events = KubeEvents(
@@ -125,8 +126,10 @@ class Follower:
         self.histories.append(history)
 
     def hold(self) -> None:
-        """Take nothing from the queue any more."""
+        """Take nothing from the queue any more. What is being taken now is kept first."""
         self._taking.clear()
+        with self._turn:
+            pass
 
     def release(self) -> None:
         self._taking.set()
@@ -164,9 +167,12 @@ class Follower:
     def _take(self) -> None:
         while not self.stop.is_set():
             self._taking.wait()
-            batch = self.queue.take(patience_seconds=0.05)
-            if batch is not None and not self.stop.is_set():
-                self._keep(batch)
+            with self._turn:
+                if not self._taking.is_set():
+                    continue
+                batch = self.queue.take(patience_seconds=0.05)
+                if batch is not None and not self.stop.is_set():
+                    self._keep(batch)
 
     def _keep(self, batch: Batch) -> None:
         for kind, entries in batch.entries.items():

@@ -221,12 +221,14 @@ def test_the_watch_is_closed_while_the_queue_stays_full_and_resumed_afterwards(
     """The API server need not buffer for us, the queue keeps its bounds, and nothing is lost."""
     monkeypatch.setattr(outlet, "ROOM_SECONDS", 0.3)
     monkeypatch.setattr(watches, "TOO_SHORT_SECONDS", 0.01)
-    # Larger than what can arrive together: a batch above the bounds is taken by an empty queue.
     queue = Queue(max_records=200, max_bytes=10**6, linger_seconds=lambda: 0.0)
     with Follower(server, kubeconfig, queue=queue) as follower:
         server.wait_for_watches(1)
         follower.hold()
-        names = [name for _ in range(60) for name in cluster.fill(10)]
+        # An empty queue would take what arrives together, however much it is.
+        names = cluster.fill(10)
+        follower.wait_for(lambda: queue.records)
+        names += [name for _ in range(60) for name in cluster.fill(10)]
         server.wait_for_watches(0)
         assert queue.records <= 200
         for name in names[::3]:
