@@ -3,9 +3,9 @@
 #     docker build --tag eventrouter:0.1.0 .
 #
 # For several platforms: docker buildx build --platform linux/amd64,linux/arm64 ...
-# Both stages are of one Python: the environment is copied as it is. Renovate adds the image's digest
-# here, and keeps it new (.github/renovate.json).
-ARG BASE=python:3.13-slim
+# Both stages are of one Python: the environment is copied as it is. The digest is that of the index
+# for all platforms, of Python 3.13.15 on Debian 13; Renovate keeps it new (.github/renovate.json).
+ARG BASE=python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 FROM ${BASE} AS build
 WORKDIR /src
