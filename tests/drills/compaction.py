@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 
 import urllib3
 
-from tests.programs import Etcd
+from tests.programs import ApiServer, Etcd
 
 
 class Compaction:
@@ -17,17 +16,16 @@ class Compaction:
     at the least, and twice as much at the most. The rule is kube-apiserver's
     (apiserver/pkg/storage/etcd3/compact.go), which has 300 s for it.
 
-    A cluster whose API servers are all down (not `is_up`) compacts nothing, and the one that comes
-    back begins a new interval.
+    While the API server is down nobody compacts, and when it is back it begins a new interval.
 
     From the start until `end`. `revision` is the last one compacted.
     """
 
     def __init__(
-        self, etcd: Etcd, *, is_up: Callable[[], bool], interval: float, rng: random.Random
+        self, etcd: Etcd, apiserver: ApiServer, *, interval: float, rng: random.Random
     ) -> None:
         self._etcd = etcd
-        self._is_up = is_up
+        self._apiserver = apiserver
         self._interval = interval
         self._seen = 0
         self._over = threading.Event()
@@ -45,7 +43,7 @@ class Compaction:
     def _run(self, pause: float) -> None:
         while not self._over.wait(pause):
             pause = self._interval
-            if not self._is_up():
+            if not (self._apiserver.is_running and self._apiserver.is_ready()):
                 self._seen = 0
                 continue
             # The drills take etcd down, and back to older revisions.

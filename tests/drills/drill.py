@@ -74,12 +74,8 @@ class Drill:
         )
         self.client = client
         self.load = Load(client, self.ledger, seed=seed)
-        self.compaction = Compaction(
-            etcd,
-            is_up=lambda: apiserver.is_running and apiserver.is_ready(),
-            interval=figure(30.0, long=300.0),
-            rng=self.random,
-        )
+        every = figure(30.0, long=300.0)
+        self.compaction = Compaction(etcd, apiserver, interval=every, rng=self.random)
         self.listed_at = 0
         self.gaps: dict[int, int] = {}
         self.blurs: list[tuple[int, int]] = []
