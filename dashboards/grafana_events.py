@@ -71,6 +71,8 @@ def _panel(panel: Panel) -> Json:
         "options": _options(panel),
         "fieldConfig": {"defaults": _defaults(panel), "overrides": _labels(panel)},
     }
+    if panel.needs:
+        result["description"] = panel.needs
     if transformations := _transformations(panel):
         result["transformations"] = transformations
     return result

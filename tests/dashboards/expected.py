@@ -47,6 +47,8 @@ uid, object_uid = field("event.metadata.uid"), field("event.involvedObject.uid")
 reason, message = field("event.reason"), field("event.message")
 kind, name = field("event.involvedObject.kind"), field("event.involvedObject.name")
 namespace = field("event.metadata.namespace")
+owner, owner_kind = field("object.owner.name"), field("object.owner.kind")
+cluster = field("cluster")
 
 
 def hour(document: Document) -> str:
@@ -95,6 +97,7 @@ is_volume = is_of("FailedMount", "FailedAttachVolume", "ProvisioningFailed")
 is_restart = all_of(is_of("BackOff"), lambda document: "restarting" in message(document))
 
 OBJECT = (By(name, 15), By(kind, 3), By(namespace, 3))
+OWNER = (By(owner, 15), By(owner_kind, 3), By(namespace, 3))
 REASON, MESSAGE = (By(reason, 10),), (By(message, 10),)
 OVER_TIME = (By(hour),)
 
@@ -155,6 +158,17 @@ def expected(documents: Sequence[Document]) -> dict[str, Expected]:
         "Objects whose probes fail (states)": Expected(is_of("Unhealthy"), OBJECT),
         "Objects whose containers keep failing (states)": Expected(is_restart, OBJECT),
         "Latest updates (states)": Expected(is_update),
+        "Warnings over time by owner (events)": Expected(is_warning, (*OVER_TIME, By(owner, 10))),
+        "Owners with most warnings (events)": Expected(is_warning, OWNER),
+        "Owners by reason of warnings (events)": Expected(is_warning, (By(owner, 15), *REASON)),
+        "Owners whose containers keep failing (states)": Expected(is_restart, OWNER),
+        "Warnings over time by cluster (events)": Expected(
+            is_warning, (*OVER_TIME, By(cluster, 10))
+        ),
+        "Clusters with most warnings (events)": Expected(is_warning, (By(cluster, 10),)),
+        "Latest warnings with their owners (states)": Expected(
+            all_of(is_warning, lambda document: owner(document) is not None)
+        ),
     }
 
 

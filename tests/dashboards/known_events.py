@@ -10,8 +10,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from typing import Any
 
-from eventrouter.capture.record import Shaper
-from eventrouter.demo.cast import NODES, Cast, Event
+from msgspec import UNSET
+
+from eventrouter.capture.record import Record, Shaper
+from eventrouter.demo.cast import APPS, JOBS, NODES, Cast, Event
 from eventrouter.demo.scenario import Chronicle, happenings
 from eventrouter.standins.apiserver.changes import Change
 from eventrouter.standins.apiserver.store import EventStore
@@ -25,6 +27,8 @@ EVENTS = 5_000
 _OLDEST, _NEWEST = timedelta(hours=47), timedelta(minutes=10)
 _BORDER, _MARGIN = timedelta(hours=24), timedelta(minutes=10)
 _TROUBLE_EVERY = 9  # happenings
+_CLUSTERS = ("berlin", "oslo", None)  # one has no name
+_LATE = 0.1  # of the look-ups
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +55,13 @@ def known_documents(*, now: datetime, seed: int = 16) -> list[Document]:
             event = next(troubles)
         names.add(event["metadata"]["name"])
         written.append((passed, event))
-    store, shaper = EventStore(), Shaper(cluster="demo")
+    store, shapers = EventStore(), [Shaper(cluster=name) for name in _CLUSTERS]
     changes = store.watch(store.revision)
     chronicle = Chronicle(store)
     for seconds, event in written:
         chronicle.write(event, at=_moment(seconds / passed, now))
     return [
-        _document(shaper, change)
+        _document(_shaped(shapers, change, chance))
         for change in changes.take(timeout=10)
         if isinstance(change, Change)
     ]
@@ -70,9 +74,29 @@ def _moment(part: float, now: datetime) -> datetime:
     return now - _OLDEST + passed + (2 * _MARGIN if passed > before else timedelta())
 
 
-def _document(shaper: Shaper, change: Change) -> Document:
-    verb = "ADDED" if change.type == "ADDED" else "UPDATED"
-    record = shaper.shape(read(json.loads(change.item)), verb, None)
+def _shaped(shapers: list[Shaper], change: Change, chance: random.Random) -> Record:
+    """The record of the event's cluster, with what a look-up found of its object, if it did."""
+    event = json.loads(change.item)
+    namespace: str = event["metadata"]["namespace"]
+    shaper = shapers[sum(namespace.encode()) % len(shapers)]
+    owner = _owner(event["involvedObject"])
+    is_late = chance.random() < _LATE
+    shaper.details = UNSET if owner is None or is_late else {"owner": owner, "node": NODES[0]}
+    return shaper.shape(read(event), "ADDED" if change.type == "ADDED" else "UPDATED", None)
+
+
+def _owner(involved: Json) -> Json | None:
+    """The top of what owns it. Names are made of that of the owner."""
+    if involved["kind"] not in ("Pod", "ReplicaSet", "Job"):
+        return None
+    for kind, workloads in (("Deployment", APPS), ("CronJob", JOBS)):
+        for namespace, name in workloads:
+            if involved["namespace"] == namespace and involved["name"].startswith(f"{name}-"):
+                return {"kind": kind, "name": name, "uid": f"uid-of-{name}"}
+    return None
+
+
+def _document(record: Record) -> Document:
     stamp, source = unpack(record.entry)
     seconds, nanoseconds = (int.from_bytes(stamp.data[at : at + 4], "big") for at in (0, 4))
     at = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=nanoseconds // 1000)

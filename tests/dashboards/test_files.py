@@ -29,7 +29,7 @@ PANELS = [each for each in KIBANA if each.type in ("visualization", "search")]
 GRAFANA = json.loads((files.FOLDER / "grafana" / "events.json").read_text())
 HEALTH = json.loads((files.FOLDER / "grafana" / "eventrouter.json").read_text())
 # If an object changes, so does this: raise DASHBOARDS_VERSION, so that users get the new one.
-DIGESTS = {1: "91c22c202f9c"}
+DIGESTS = {1: "91c22c202f9c", 2: "0025e3d199fa"}
 
 
 def grafana_panels(dashboard: Json) -> list[Json]:
@@ -120,6 +120,22 @@ def test_no_panel_splits_by_a_text_that_has_no_doc_values() -> None:
     for saved in PANELS:
         for each in json.loads(saved.attributes.get("visState", "{}")).get("aggs", ()):
             assert each["params"].get("field") != "event.message", saved
+
+
+def says_what_it_needs(fields: Iterator[str], description: str) -> bool:
+    """Whether a user learns which option fills these fields."""
+    asked = set(fields)
+    if any(name.startswith("object.") for name in asked):
+        return "--enrich" in description
+    return "cluster" not in asked or "--cluster-name" in description
+
+
+def test_a_panel_that_is_empty_by_default_says_what_it_needs() -> None:
+    for saved in PANELS:
+        assert says_what_it_needs(kibana_fields(saved), saved.attributes["description"]), saved
+    for panel in asking(GRAFANA):
+        assert says_what_it_needs(grafana_fields(panel), panel.get("description", ""))
+    assert {panel.needs for page in PAGES for panel in page.panels} > {""}
 
 
 def test_each_title_of_kibana_says_what_its_panel_counts() -> None:

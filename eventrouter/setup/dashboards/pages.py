@@ -1,4 +1,4 @@
-"""The pages and their panels: what an operator asks about the events of a cluster. Pure.
+"""The pages and their panels: what an operator asks about the events of clusters. Pure.
 
 The reasons are those that the kubelet, the scheduler and the controllers of Kubernetes write
 (pkg/kubelet/events/event.go, pkg/controller/volume/events/event.go and others).
@@ -6,12 +6,16 @@ The reasons are those that the kubelet, the scheduler and the controllers of Kub
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from eventrouter.setup.dashboards.panels import Page, Panel, Row, Shape, Split, Unit
 
 KIND, NAME = "event.involvedObject.kind", "event.involvedObject.name"
 # An event about an object without a namespace, such as a node, is itself in `default`.
 NAMESPACE = "event.metadata.namespace"
 REASON, MESSAGE = "event.reason", "event.message.keyword"
+CLUSTER, NODE = "cluster", "object.node"
+OWNER, OWNER_KIND = "object.owner.name", "object.owner.kind"
 
 
 def any_of(*reasons: str) -> str:
@@ -58,6 +62,10 @@ _BY_REASON = (Split(REASON, 10, "Reason"),)
 _BY_MESSAGE = (Split(MESSAGE, 10, "Message"),)
 # The name first: it says most, and the other two then have one value or a few.
 _BY_OBJECT = (Split(NAME, 15, "Object"), Split(KIND, 3, "Kind"), Split(NAMESPACE, 3, "Namespace"))
+# Several namespaces can have an owner of one name.
+_BY_OWNER = (
+    Split(OWNER, 15, "Owner"), Split(OWNER_KIND, 3, "Kind"), Split(NAMESPACE, 3, "Namespace"),
+)  # fmt: skip
 _COLUMNS = (REASON, NAMESPACE, KIND, NAME, "event.message")
 
 
@@ -214,4 +222,63 @@ FLAPPING = Page(
     ),
 )  # fmt: skip
 
-PAGES = (OVERVIEW, NODES_AND_EVICTIONS, STARTING_PODS, DEPLOYMENTS, FLAPPING)
+_NEEDS_OWNERS = "Empty unless the watcher looks up owners: --enrich, or watch.enrich in the chart."
+_NEEDS_NAMES = "Empty unless the clusters have names: --cluster-name, or clusterName in the chart."
+_EMPTY = """\
+**By owner**: empty without the watcher's `--enrich` (`watch.enrich` in the chart). An event about \
+a Deployment itself has no owner. **By cluster**: empty without `clusterName`."""
+OWNED_WARNINGS = f"{WARNINGS} AND {OWNER}:*"
+
+
+def _of_owners(panel: Panel) -> Panel:
+    return replace(panel, needs=_NEEDS_OWNERS)
+
+
+def _of_clusters(panel: Panel) -> Panel:
+    return replace(panel, needs=_NEEDS_NAMES)
+
+
+OWNERS_AND_CLUSTERS = Page(
+    "Owners and clusters",
+    "Which workload the trouble belongs to, and which cluster",
+    _EMPTY,
+    (
+        Row(8, (
+            _of_owners(timeline(
+                "Warnings over time by owner", Unit.EVENTS, WARNINGS, width=12,
+                by=(Split(OWNER, 10, "Owner"),),
+            )),
+            _of_owners(table(
+                "Owners with most warnings", Unit.EVENTS, WARNINGS, width=12, by=_BY_OWNER
+            )),
+        )),
+        Row(9, (
+            _of_owners(table(
+                "Owners by reason of warnings", Unit.EVENTS, WARNINGS, width=12,
+                by=(Split(OWNER, 15, "Owner"), *_BY_REASON),
+            )),
+            _of_owners(table(
+                "Owners whose containers keep failing", Unit.STATES, RESTARTS, width=12,
+                by=_BY_OWNER,
+            )),
+        )),
+        Row(8, (
+            _of_clusters(timeline(
+                "Warnings over time by cluster", Unit.EVENTS, WARNINGS, width=16,
+                by=(Split(CLUSTER, 10, "Cluster"),),
+            )),
+            _of_clusters(Panel(
+                "Clusters with most warnings", Unit.EVENTS, Shape.BARS, WARNINGS, 8,
+                splits=(Split(CLUSTER, 10, "Cluster"),),
+            )),
+        )),
+        Row(12, (
+            _of_owners(latest(
+                "Latest warnings with their owners", OWNED_WARNINGS,
+                OWNER_KIND, OWNER, NODE, CLUSTER,
+            )),
+        )),
+    ),
+)  # fmt: skip
+
+PAGES = (OVERVIEW, NODES_AND_EVICTIONS, STARTING_PODS, DEPLOYMENTS, FLAPPING, OWNERS_AND_CLUSTERS)

@@ -89,7 +89,10 @@ PERIODS = (
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One question. `width` is in 24ths of the page."""
+    """One question. `width` is in 24ths of the page.
+
+    `needs` is a sentence: without which setting the panel stays empty.
+    """
 
     question: str
     unit: Unit
@@ -99,6 +102,7 @@ class Panel:
     splits: tuple[Split, ...] = ()
     columns: tuple[str, ...] = ()
     compares_periods: bool = False
+    needs: str = ""
 
     @property
     def title(self) -> str:

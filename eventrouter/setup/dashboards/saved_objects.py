@@ -20,7 +20,7 @@ from eventrouter.setup.objects import Found
 Json = dict[str, Any]
 
 # One higher with every change of what is asked: a test holds the digest of the current one.
-DASHBOARDS_VERSION = 1
+DASHBOARDS_VERSION = 2
 FORM_VERSIONS = {
     "index-pattern": "7.6.0",
     "visualization": "7.10.0",
@@ -146,7 +146,7 @@ def _panel(prefix: str, page: Page, panel: Panel) -> SavedObject:
     reference = {"name": _INDEX, "type": "index-pattern", "id": prefix}
     attributes: Json = {
         "title": panel.title,
-        "description": page.summary,
+        "description": panel.needs or page.summary,
         "kibanaSavedObjectMeta": _search_source(panel.query),
         "version": 1,
     }
