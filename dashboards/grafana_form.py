@@ -11,7 +11,7 @@ from typing import Any
 Json = dict[str, Any]
 
 _SCHEMA_VERSION = 39
-_COLUMNS = 24
+COLUMNS = 24
 DATASOURCE = "${datasource}"
 
 
@@ -67,7 +67,7 @@ class Layout:
         """A heading. The panels of a collapsed one are inside it."""
         heading = {
             "type": "row", "title": title, "collapsed": is_collapsed, "panels": [],
-            "gridPos": {"x": 0, "y": self._y, "w": _COLUMNS, "h": 1},
+            "gridPos": {"x": 0, "y": self._y, "w": COLUMNS, "h": 1},
         }  # fmt: skip
         self._y += 1
         self.panels.append(heading)
@@ -81,5 +81,5 @@ class Layout:
             x += width
             inside = section is not None and section["collapsed"]
             (section["panels"] if section and inside else self.panels).append(panel)
-        assert x <= _COLUMNS
+        assert x <= COLUMNS
         self._y += height

@@ -6,74 +6,33 @@ The metrics are explained in docs/operations.md. The selector has the labels of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-from dashboards.grafana_form import DATASOURCE, Json, Layout, dashboard, datasource_variable
+from dashboards.grafana_form import COLUMNS, Json, Layout, dashboard, datasource_variable
+from dashboards.grafana_graphs import (
+    SOURCE,
+    Graph,
+    Query,
+    Section,
+    age,
+    increase,
+    panel_of,
+    rate,
+)
+from dashboards.grafana_options import OPTIONAL
 
-_SOURCE = {"type": "prometheus", "uid": DATASOURCE}
-_PAIR = 'cluster=~"$cluster",namespace=~"$namespace",job=~"$job"'
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """An expression, in which `PAIR` stands for the selector, and the name of its series."""
-
-    expression: str
-    legend: str = ""
-
-    @property
-    def text(self) -> str:
-        return self.expression.replace("PAIR", _PAIR)
-
-
-@dataclass(frozen=True, slots=True)
-class Graph:
-    """A panel. With `limits` (yellow from, red from) it is one figure, else a line over time."""
-
-    title: str
-    description: str
-    width: int
-    unit: str
-    queries: tuple[Query, ...]
-    limits: tuple[float, float] | None = None
-    is_figure: bool = False
-    is_low_bad: bool = False
-
-
-def _age(metric: str, condition: str = "") -> tuple[Query, ...]:
-    return (Query(f"time() - max({metric}{{PAIR}}{condition})"),)
-
-
-def _rate(metric: str, by: str, more: str = "") -> Query:
-    selector = f"PAIR,{more}" if more else "PAIR"
-    return Query(
-        f"sum by ({by}) (rate({metric}{{{selector}}}[$__rate_interval]))",
-        " ".join(f"{{{{{name.strip()}}}}}" for name in by.split(",")),
-    )
-
-
-def _increase(metric: str, by: str, legend: str = "", more: str = "") -> Query:
-    selector = f"PAIR,{more}" if more else "PAIR"
-    names = " ".join(f"{{{{{name.strip()}}}}}" for name in by.split(","))
-    return Query(
-        f"sum by ({by}) (increase({metric}{{{selector}}}[$__rate_interval])) > 0",
-        f"{legend} {names}".strip(),
-    )
-
-
-SECTIONS: tuple[tuple[str, int, tuple[Graph, ...]], ...] = (
+SECTIONS: tuple[Section, ...] = (
     ("Is the pair healthy?", 4, (
         Graph("Watchers that lead", "One is right: it captures the events. None: no events are"
               " captured.", 4, "none", (Query("sum(eventrouter_leading{PAIR})"),),
               (1, 1), is_figure=True, is_low_bad=True),
         Graph("API server answered", "How long ago. Red: no events are captured.", 4, "s",
-              _age("eventrouter_api_contact_timestamp_seconds"), (60, 120), is_figure=True),
+              age("eventrouter_api_contact_timestamp_seconds"), (60, 120), is_figure=True),
         Graph("Fluent Bit acknowledged", "How long ago. Red: captured events wait in the watcher.",
-              4, "s", _age("eventrouter_last_ack_timestamp_seconds"), (60, 120), is_figure=True),
+              4, "s", age("eventrouter_last_ack_timestamp_seconds"), (60, 120), is_figure=True),
         Graph("All delivered", "How long ago nothing waited in Fluent Bit's buffer. Red: an output"
               " is down or refuses.", 4, "s",
-              _age("eventrouter_last_delivered_timestamp_seconds", " > 0"), (300, 900),
+              age("eventrouter_last_delivered_timestamp_seconds", " > 0"), (300, 900),
               is_figure=True),
         Graph("Events lost in the last day", "Events that could not be sent, and those that an"
               " output dropped. An S3 output also counts retries here.", 4, "none",
@@ -88,12 +47,12 @@ SECTIONS: tuple[tuple[str, int, tuple[Graph, ...]], ...] = (
     )),
     ("What passes", 8, (
         Graph("Events captured, by type", "States taken from the API server, a second.", 8, "cps",
-              (_rate("eventrouter_events_received_total", "type"),)),
+              (rate("eventrouter_events_received_total", "type"),)),
         Graph("Events acknowledged, by type", "Records that Fluent Bit has in its buffer, a"
               " second. Less than captured: they wait in the watcher.", 8, "cps",
-              (_rate("eventrouter_events_acked_total", "type"),)),
+              (rate("eventrouter_events_acked_total", "type"),)),
         Graph("Events delivered, by output", "Records that each output has delivered, a second.",
-              8, "cps", (_rate("fluentbit_output_proc_records_total", "name"),)),
+              8, "cps", (rate("fluentbit_output_proc_records_total", "name"),)),
     )),
     ("What waits", 8, (
         Graph("In the watcher", "Records that Fluent Bit has not acknowledged.", 8, "none",
@@ -103,8 +62,8 @@ SECTIONS: tuple[tuple[str, int, tuple[Graph, ...]], ...] = (
               " for.", 8, "none",
               (Query("sum by (outputs) (eventrouter_buffer_chunks{PAIR} >= 0)", "{{outputs}}"),)),
         Graph("Retries, by output", "Deliveries that failed and are tried again.", 8, "none",
-              (_increase("fluentbit_output_retries_total", "name"),
-               _increase("fluentbit_output_errors_total", "name", "errors"))),
+              (increase("fluentbit_output_retries_total", "name"),
+               increase("fluentbit_output_errors_total", "name", "errors"))),
     )),
     ("How late", 8, (
         Graph("Age of the oldest waiting chunk", "By the outputs that it waits for. No line: none"
@@ -114,9 +73,9 @@ SECTIONS: tuple[tuple[str, int, tuple[Graph, ...]], ...] = (
                      "{{outputs}}"),)),
         Graph("Since each link last worked", "Ages grow during an outage, and fall to nearly zero"
               " after it.", 12, "s",
-              (Query("time() - min by (namespace)"
+              (Query("time() - min by (exported_namespace)"
                      " (eventrouter_events_contact_timestamp_seconds{PAIR})",
-                     "events of {{namespace}}"),
+                     "events of {{exported_namespace}}"),
                Query("time() - max(eventrouter_last_ack_timestamp_seconds{PAIR})", "Fluent Bit"),
                Query("time() - max(eventrouter_last_delivered_timestamp_seconds{PAIR} > 0)",
                      "all delivered"),
@@ -126,31 +85,31 @@ SECTIONS: tuple[tuple[str, int, tuple[Graph, ...]], ...] = (
     ("What was dropped, cut or sent again", 8, (
         Graph("Dropped", "Events that could not be sent, by reason (leadership_lost: the next"
               " leader sends them), and records that an output gave up.", 8, "none",
-              (_increase("eventrouter_events_discarded_total", "reason"),
-               _increase("fluentbit_output_dropped_records_total", "name", "output"))),
+              (increase("eventrouter_events_discarded_total", "reason"),
+               increase("fluentbit_output_dropped_records_total", "name", "output"))),
         Graph("Cut", "Records that were too large, too deep or not encodable, sent all the same.",
-              8, "none", (_increase("eventrouter_events_truncated_total", "reason"),)),
+              8, "none", (increase("eventrouter_events_truncated_total", "reason"),)),
         Graph("Gaps in the history", "Full lists: expired means that states between two may be"
               " missing, went_back that etcd was restored.", 8, "none",
-              (_increase("eventrouter_relist_total", "reason"),)),
+              (increase("eventrouter_relist_total", "reason"),)),
     )),
     ("What goes wrong inside", 8, (
         Graph("Errors that are being retried", "By stage and type.", 8, "none",
-              (_increase("eventrouter_errors_total", "stage, error_type"),)),
+              (increase("eventrouter_errors_total", "stage, error_type"),)),
         Graph("Failures", "Checkpoints that could not be written, connections to Fluent Bit that"
               " failed, requests and watches that did not end well.", 8, "none",
-              (_increase("eventrouter_checkpoint_writes_total", "result", "checkpoint",
+              (increase("eventrouter_checkpoint_writes_total", "result", "checkpoint",
                          'result="failed"'),
-               _increase("eventrouter_forward_connects_total", "result", "connection",
+               increase("eventrouter_forward_connects_total", "result", "connection",
                          'result="failed"'),
-               _increase("eventrouter_list_total", "result", "list", 'result!="ok"'),
-               _increase("eventrouter_watch_total", "result", "watch", 'result!="closed"'))),
+               increase("eventrouter_list_total", "result", "list", 'result!="ok"'),
+               increase("eventrouter_watch_total", "result", "watch", 'result!="closed"'))),
         Graph("Resent or given up", "Chunks that were sent more than once, and records that the"
               " next leader sends again.", 8, "none",
               (Query("sum(increase(eventrouter_chunks_sent_total{PAIR}[$__rate_interval]))"
                      " - sum(increase(eventrouter_chunks_acked_total{PAIR}[$__rate_interval]))"
                      " > 0", "chunks"),
-               _increase("eventrouter_events_abandoned_total", "type", "given up"))),
+               increase("eventrouter_events_abandoned_total", "type", "given up"))),
     )),
     ("What it costs", 8, (
         Graph("Memory of the watcher", "Resident, by pod.", 8, "bytes",
@@ -166,9 +125,11 @@ SECTIONS: tuple[tuple[str, int, tuple[Graph, ...]], ...] = (
 def health() -> Json:
     """The dashboard."""
     layout = Layout()
-    for name, height, graphs in SECTIONS:
-        section = layout.section(name, is_collapsed=False)
-        layout.row(height, [(graph.width, _panel(graph)) for graph in graphs], section)
+    for sections, is_collapsed in ((SECTIONS, False), (OPTIONAL, True)):
+        for name, height, graphs in sections:
+            section = layout.section(name, is_collapsed=is_collapsed)
+            for row in _rows(graphs):
+                layout.row(height, [(graph.width, panel_of(graph)) for graph in row], section)
     return dashboard(
         uid="eventrouter-health",
         title="eventrouter",
@@ -184,62 +145,22 @@ def health() -> Json:
     )
 
 
+def _rows(graphs: Iterable[Graph]) -> Iterator[list[Graph]]:
+    """As many side by side as there is room for."""
+    row: list[Graph] = []
+    for graph in graphs:
+        if sum(each.width for each in (*row, graph)) > COLUMNS:
+            yield row
+            row = []
+        row.append(graph)
+    yield row
+
+
 def _label_variable(name: str, label: str, selector: str) -> Json:
     query = f"label_values(eventrouter_build_info{selector}, {name})"
     return {
-        "name": name, "type": "query", "label": label, "datasource": _SOURCE,
+        "name": name, "type": "query", "label": label, "datasource": SOURCE,
         "query": {"query": query, "refId": "variable"}, "definition": query,
         "includeAll": True, "allValue": ".*", "multi": False, "refresh": 2, "sort": 1, "hide": 0,
         "current": {"text": "All", "value": "$__all"},
     }  # fmt: skip
-
-
-def _panel(graph: Graph) -> Json:
-    targets = [
-        {
-            "refId": chr(ord("A") + number),
-            "datasource": _SOURCE,
-            "expr": query.text,
-            "legendFormat": query.legend or "__auto",
-            "instant": graph.is_figure,
-            "range": not graph.is_figure,
-        }
-        for number, query in enumerate(graph.queries)
-    ]
-    return {
-        "type": "stat" if graph.is_figure else "timeseries",
-        "title": graph.title,
-        "description": graph.description,
-        "datasource": _SOURCE,
-        "targets": targets,
-        "options": _options(graph),
-        "fieldConfig": {"defaults": _defaults(graph), "overrides": []},
-    }
-
-
-def _options(graph: Graph) -> Json:
-    if graph.is_figure:
-        reduce = {"calcs": ["lastNotNull"], "fields": "", "values": False}
-        text = "value" if graph.limits else "name"
-        return {"reduceOptions": reduce, "textMode": text, "graphMode": "none"}
-    legend = {"displayMode": "list", "placement": "bottom", "showLegend": True}
-    return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
-
-
-def _defaults(graph: Graph) -> dict[str, Any]:
-    result: Json = {"unit": graph.unit}
-    if graph.limits is None:
-        if not graph.is_figure:
-            result["min"] = 0
-        return result
-    yellow, red = graph.limits
-    steps: list[Json] = [{"color": "green", "value": None}, {"color": "yellow", "value": yellow}]
-    if graph.is_low_bad:
-        steps = [{"color": "red", "value": None}, {"color": "green", "value": red}]
-    elif yellow == red:
-        steps = [{"color": "green", "value": None}, {"color": "red", "value": red}]
-    else:
-        steps.append({"color": "red", "value": red})
-    result["decimals"] = 0
-    result["thresholds"] = {"mode": "absolute", "steps": steps}
-    return result

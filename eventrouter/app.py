@@ -199,7 +199,7 @@ def _batchers(settings: Config, metrics: Metrics, enricher: Enricher | None) -> 
     occurrences: Occurrences | None = None
     if settings.count_events:
         occurrences = Occurrences(max_series=settings.count_events_series)
-        metrics.add_occurrences(occurrences.show, occurrences.__len__)
+        metrics.add_occurrences(occurrences.show, occurrences.__len__, limit=occurrences.max_series)
     return lambda repeats_up_to: partial(
         ExtrasBatcher,
         occurrences=occurrences,

@@ -108,7 +108,7 @@ class Occurrences:
         self._lock = threading.Lock()
         rest = [Labels(type_, OTHER, OTHER, OTHER) for type_ in (*_TYPES, OTHER)]
         self._series = {labels: _Count() for labels in rest}
-        self._max_series = max(max_series, len(rest))
+        self.max_series = max(max_series, len(rest))
         self._max_of_namespace = max(max_series // _SHARE_OF_NAMESPACE, 1)
         self._of_namespace: Counter[str] = Counter()
 
@@ -131,7 +131,7 @@ class Occurrences:
         count = self._series.get(labels)
         if count is not None:
             return count
-        if len(self._series) >= self._max_series:
+        if len(self._series) >= self.max_series:
             return self._series[Labels(labels.type, OTHER, OTHER, OTHER)]
         if is_own:
             self._of_namespace[namespace] += 1

@@ -195,17 +195,25 @@ class Metrics:
         self.buffer_oldest.labels(outputs).set(oldest)
 
     def add_occurrences(
-        self, shown: Callable[[], Iterable[tuple[Sequence[str], float]]], count: Callable[[], int]
+        self,
+        shown: Callable[[], Iterable[tuple[Sequence[str], float]]],
+        count: Callable[[], int],
+        *,
+        limit: int,
     ) -> None:
         """Show what happened in the cluster: `shown` gives the values of the labels, and a value.
 
-        `count` gives how many series there are.
+        `count` gives how many series there are, `limit` is how many there may be.
         """
         self.registry.register(_Occurrences(shown))
         self._gauge(
             "eventrouter_kubernetes_events_series",
             "Series of eventrouter_kubernetes_events_total.",
         ).set_function(count)
+        self._gauge(
+            "eventrouter_kubernetes_events_series_limit",
+            "At most so many series of eventrouter_kubernetes_events_total.",
+        ).set(limit)
 
     def add_enrichment(self, cache_bytes: Callable[[], float]) -> EnrichmentMetrics:
         """Show what became of look-ups. `cache_bytes` gives how much memory the cache takes."""

@@ -15,16 +15,18 @@ Json = dict[str, Any]
 
 
 def expressions(dashboard: Json, *, interval: str) -> list[tuple[str, str]]:
-    """Title and expression of each query, with all variables set: all pairs, this rate interval."""
+    """Title and expression of each query, with all variables set: all pairs, this interval."""
     variables = {
         f"${each['name']}": each["allValue"]
         for each in dashboard["templating"]["list"]
         if each["type"] == "query"
     }
     found = []
-    for panel in dashboard["panels"]:
+    panels = [inner for each in dashboard["panels"] for inner in (each, *each.get("panels", ()))]
+    for panel in panels:
         for target in panel.get("targets", ()):
             text = target["expr"].replace("$__rate_interval", interval)
+            text = text.replace("$__range", interval)
             for name, value in variables.items():
                 text = text.replace(name, value)
             assert "$" not in text, text
@@ -39,7 +41,7 @@ def names(expression: str) -> set[str]:
 
 def without_threshold(expression: str) -> str:
     """The expression as it is on a day without troubles: those that show only troubles show 0."""
-    return re.sub(r" > 0$", "", expression)
+    return re.sub(r" > 0(\)?)$", r"\1", expression)
 
 
 def check_answers(

@@ -1,6 +1,7 @@
 """Every expression of the health dashboard, run by Prometheus' own engine over a real pair.
 
-The pair has an output that is down, so that there is something to show.
+The pair has an output that is down and the options that are off by default, so that there is
+something to show.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def test_every_expression_has_an_answer(
             forward=sidecar.forward_url,
             checkpoint="lease:team-a/eventrouter",
             buffer_path=sidecar.buffer_path,
+            options=["--count-events", "true", "--enrich", "Namespace"],
         )
         with watcher:
             for number in range(5):

@@ -145,7 +145,7 @@ def test_100_000_reasons_leave_the_tally_bounded() -> None:
 
 def test_metrics_show_the_tally(metrics: Metrics) -> None:
     tally = Occurrences(max_series=10)
-    metrics.add_occurrences(tally.show, lambda: len(tally))
+    metrics.add_occurrences(tally.show, lambda: len(tally), limit=tally.max_series)
     tally.add(event(), None)
     name = "eventrouter_kubernetes_events_total"
     labels = labels_of(event())._asdict()
@@ -154,6 +154,7 @@ def test_metrics_show_the_tally(metrics: Metrics) -> None:
 
     assert values == [0, 1]
     assert metrics.registry.get_sample_value("eventrouter_kubernetes_events_series") == 4
+    assert metrics.registry.get_sample_value("eventrouter_kubernetes_events_series_limit") == 10
 
 
 def test_without_a_tally_there_is_no_such_metric(metrics: Metrics) -> None:
