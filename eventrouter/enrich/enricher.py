@@ -77,6 +77,7 @@ class Enricher:
         self._refused: dict[tuple[ObjectKind, str], tuple[State, float]] = {}
         self._warned: set[ObjectKind] = set()
         self._is_closed = False
+        self._why_paused = "failed"
         self._trouble = Trouble(log, over="Objects can be looked up again")
         self.metrics = add_metrics(lambda: self._cache.size_bytes)
 
@@ -106,6 +107,8 @@ class Enricher:
             if asked:
                 self._changed.notify_all()
                 self._wait_for(asked)
+            if self._allowance.is_paused(self._clock.monotonic()):
+                delays |= dict.fromkeys(asked, self._why_paused)
             return delays | dict.fromkeys(asked & self._open, "late")
 
     def _wait_for(self, keys: set[str]) -> None:
@@ -124,7 +127,7 @@ class Enricher:
         if self._note_refusal(missing, now):
             return ""
         if self._allowance.is_paused(now):
-            return "failed" if self._trouble.is_on else "throttled"
+            return self._why_paused
         if len(self._waiting) >= MAX_WAITING or not self._allowance.take(now):
             return "throttled"
         self._open.add(subject.key)
@@ -231,6 +234,7 @@ class Enricher:
             self._cache.put(asked.key, Entry(expires=now + REFUSAL_SECONDS))
             return False
         self._trouble.report(f"Objects cannot be looked up: {error}")
+        self._why_paused = "throttled" if error.reason == "throttled" else "failed"
         if error.retry_after or not self._allowance.is_paused(now):  # several may fail at once
             self._allowance.pause(now + max(error.retry_after, self._backoff.next()))
         return False

@@ -204,6 +204,8 @@ def test_a_server_that_says_429_is_left_alone_for_as_long_as_it_says(
     refused, answered = (request for request in server.requests if "/pods/" in request.path)
     assert answered.time - refused.time >= 2
     assert watcher.numbers()("enrich_lookups", result="throttled") == 1
+    assert watcher.numbers()("enrich_records", result="throttled") >= 2
+    assert watcher.numbers()("enrich_records", result="failed") == 0
 
 
 def test_an_api_server_that_fails_is_not_asked_for_each_record(
