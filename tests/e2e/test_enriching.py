@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from eventrouter.standins.receiver.receiver import Receiver
+from tests.e2e.flowcontrol import FlowControl
 from tests.e2e.objects import ALL, NAMESPACE, WIDGET, Objects, right
-from tests.programs import ApiServer, KubeClient, Watcher
+from tests.programs import ApiServer, Watcher
 from tests.programs.apiserver import READ_EVENTS
 from tests.support.metrics import Samples
 from tests.support.waiting import eventually
@@ -20,6 +21,9 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.e2e
 
 Json = dict[str, Any]
+# From the write of an event to the receipt of its record: the watcher waits up to 0.4 s for more
+# events, and half a second for look-ups.
+IN_TIME_SECONDS = 3.0
 WIDGET_TEXT = "Widget.v1.example.com/widgets"
 Start = Callable[..., Watcher]
 
@@ -85,6 +89,22 @@ def results(watcher: Watcher) -> dict[str, int]:
     return {result: count for result, count in counts.items() if count}
 
 
+def seconds_without_fields(objects: Objects, receiver: Receiver, involved: Json) -> float:
+    """From the write of an event to the receipt of its record, which has no fields."""
+    began = time.monotonic()
+    assert object_of(receiver, objects.event_about(involved)) == {}
+    return time.monotonic() - began
+
+
+def wait_for_labels(objects: Objects, receiver: Receiver, involved: Json) -> None:
+    """Until a new event's record has them."""
+    eventually(
+        lambda: object_of(receiver, objects.event_about(involved)) == {"labels": {"app": "a"}},
+        timeout=60,
+        what="labels again",
+    )
+
+
 def test_objects_of_every_kind_are_found(
     objects: Objects, receiver: Receiver, start: Start
 ) -> None:
@@ -148,20 +168,49 @@ def test_a_right_that_is_missing_for_one_kind_costs_the_others_nothing(
     assert results(watcher) == {"forbidden": 2, "found": 2}
 
 
-def test_look_ups_go_on_after_the_api_server_was_away(
+def test_an_api_server_that_answers_429_is_left_alone_and_delays_no_record(
     apiserver: ApiServer, objects: Objects, receiver: Receiver, start: Start
 ) -> None:
-    start(["Pod"])
-    pods = [objects.create("Pod", f"web-{number}", app="a") for number in range(3)]
-    assert object_of(receiver, objects.event_about(pods[0]))
-    apiserver.kill()
-    apiserver.start()
+    watcher = start(["Pod"])
+    pods = [objects.create("Pod", f"web-{number}", app="a") for number in range(10)]
+    flow_control = FlowControl(apiserver, "watcher-0")
+    flow_control.let("429")
 
-    eventually(
-        lambda: object_of(receiver, objects.event_about(pods[1])) == {"labels": {"app": "a"}},
-        timeout=60,
-        what="labels again",
-    )
+    began = time.monotonic()
+    seconds = [seconds_without_fields(objects, receiver, pod) for pod in pods]
+    took = time.monotonic() - began
+
+    print(f"records without fields after {sorted(seconds)} s")
+    assert max(seconds) < IN_TIME_SECONDS
+    assert results(watcher) == {"throttled": len(pods)}
+    # The API server says Retry-After: 1, and four may be on the way when it says so.
+    lookups = watcher.metrics().total("eventrouter_enrich_lookups_total")
+    assert 1 <= lookups <= 4 * (took + 1)
+    flow_control.lift()
+    wait_for_labels(objects, receiver, pods[0])
+
+
+def test_an_api_server_that_is_slow_and_then_away_delays_no_record(
+    apiserver: ApiServer, objects: Objects, receiver: Receiver, start: Start
+) -> None:
+    watcher = start(["Pod"])
+    pods = [objects.create("Pod", f"web-{number}", app="a") for number in range(10)]
+    flow_control = FlowControl(apiserver, "watcher-0")
+    flow_control.let("wait")
+
+    seconds = [seconds_without_fields(objects, receiver, pod) for pod in pods]
+    last = [objects.event_about(pod) for pod in pods]
+    apiserver.kill()
+    receiver.wait_for(lambda: set(last) <= receiver.records.keys(), timeout=IN_TIME_SECONDS)
+
+    print(f"records without fields after {sorted(seconds)} s")
+    assert max(seconds) < IN_TIME_SECONDS
+    assert not any("object" in receiver.records[state] for state in last)
+    assert results(watcher).keys() <= {"late", "failed", "throttled"}
+    assert results(watcher)["late"] >= 1
+    apiserver.start()
+    flow_control.lift()
+    wait_for_labels(objects, receiver, pods[0])
 
 
 def test_look_ups_are_of_the_same_flow_as_all_service_accounts(
@@ -170,9 +219,7 @@ def test_look_ups_are_of_the_same_flow_as_all_service_accounts(
     """The API server's fairness holds them against others' requests of workload-low, no higher."""
     start(["Pod"])
     objects.create("Pod", "web")
-    account = "/api/v1/namespaces/default/serviceaccounts/watcher-0/token"
-    token = objects.client.call("POST", account, {"spec": {"expirationSeconds": 3600}})
-    client = KubeClient(apiserver.url, ca_file=apiserver.ca_file, token=token["status"]["token"])
+    client = FlowControl(apiserver, "watcher-0").as_account
 
     answer = client.request("GET", f"/api/v1/namespaces/{NAMESPACE}/pods/web")
 
