@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,3 +90,27 @@ def test_the_bytes_add_up_and_stay_within_the_bound(steps: list[tuple[str, str, 
         len(key) + entry.size_bytes for key in "abcdefgh" if (entry := cache.get(key))
     )
     assert cache.size_bytes <= 4000 + 90
+
+
+def test_a_full_cache_takes_about_the_memory_that_it_counts() -> None:
+    """Beyond the bound, three times as many entries take no more."""
+    bound = 2 * 2**20
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        cache = Cache(bound)
+        sizes = []
+        for number in range(12_000):
+            labels = b"%0200d" % number  # each has its own, as texts from an answer have
+            owner = Owner("ReplicaSet", "apps/v1", f"api-{number}", f"{number:036}")
+            entry = Entry("found", labels, owner=owner, expires=float(number))
+            cache.put(f"{number:060}", entry)
+            if number % 4000 == 3999:
+                sizes.append(tracemalloc.get_traced_memory()[0] - before)
+    finally:
+        tracemalloc.stop()
+
+    assert len(cache) < 4000
+    assert max(sizes) < 1.1 * bound
+    assert min(sizes) > 0.5 * bound
+    assert max(sizes) - min(sizes) < 0.1 * bound
