@@ -24,6 +24,7 @@ from eventrouter.kube.lease import KubeLease
 from eventrouter.ops.health import Health
 from eventrouter.ops.http import HttpServer
 from eventrouter.ops.metrics import Metrics
+from eventrouter.ops.setup_report import SetupReports
 from eventrouter.pipeline import BatcherMakers, Pipeline, Surroundings
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class App:
         self._pipeline: Pipeline | None = None
         self.metrics = Metrics()
         self.health = Health(self._clock)
+        if settings.setup_reports:
+            reports = SetupReports(settings.setup_reports)
+            self.metrics.add_setup(reports.series)
+            self.health.add_notes(reports.notes)
         self._api = KubeApi(
             credentials=Credentials.of(settings.kubeconfig, clock=self._clock),
             answered=self._note_contact,

@@ -120,6 +120,9 @@ OPTIONS = (
             is_switch=True),
     _Option("count_events_series", "N", config.parse_series,
             "so many series of that counter at most; what is new then counts as `other` (2000)"),
+    _Option("setup_reports", "FILES", config.parse_paths,
+            "show what `eventrouter setup --report FILE` left to do; several files with commas"
+            " (none)"),
     _Option("listen", "[HOST]:PORT", config.parse_listen,
             "serve the status page, /metrics, /livez and /readyz here (:8080)"),
     _Option("log_level", "LEVEL", config.one_of(*logs.LEVELS),

@@ -70,6 +70,7 @@ class Config:
     enrich_rate: int = 50
     count_events: bool = False
     count_events_series: int = 2000
+    setup_reports: tuple[Path, ...] = ()
     listen: Listen = Listen("", 8080)
     log_level: str = "info"
     log_format: str = "json"
@@ -174,6 +175,14 @@ def parse_path_or_none(text: str) -> Path | None:
     if not text:
         raise ValueError("empty; write a path, or none")
     return None if text == "none" else Path(text)
+
+
+def parse_paths(text: str) -> tuple[Path, ...]:
+    """Paths with commas between them, each once."""
+    paths = [Path(path.strip()) for path in text.split(",") if path.strip()]
+    if not paths:
+        raise ValueError("empty; write paths, with commas between them")
+    return tuple(dict.fromkeys(paths))
 
 
 def parse_text(text: str) -> str:

@@ -6,6 +6,8 @@ the sidecar has not answered lately: an outage of theirs must not become a crash
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from eventrouter.clock import Clock
 
 # Longer than any single wait of a healthy thread: a watch's read timeout is 114 s.
@@ -40,6 +42,7 @@ class Health:
         self._threads: dict[str, Pulse] = {}
         self._links: dict[str, Pulse] = {}
         self._notes: dict[str, str] = {}
+        self._sources: list[Callable[[], Iterable[str]]] = []
         self._parts: list[Health] = []
 
     def thread(self, name: str) -> Pulse:
@@ -56,6 +59,10 @@ class Health:
     def note(self, name: str, text: str) -> None:
         """Something to know that makes nobody unready, such as a full buffer. "" takes it away."""
         self._notes[name] = text
+
+    def add_notes(self, source: Callable[[], Iterable[str]]) -> None:
+        """More notes, asked for when somebody wants them: what they tell of is kept elsewhere."""
+        self._sources.append(source)
 
     def part(self) -> Health:
         """A part with pulses of its own, which counts until `drop_parts`."""
@@ -87,9 +94,10 @@ class Health:
 
     def notes(self) -> list[str]:
         """What else there is to know."""
-        return [
+        noted = [
             f"{name}: {text}"
             for part in (self, *self._parts)
             for name, text in tuple(part._notes.items())
             if text
         ]
+        return noted + [note for source in self._sources for note in source()]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import product
 from math import nan
 from typing import NamedTuple, get_args
@@ -15,15 +16,14 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
-from prometheus_client.core import CounterMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from eventrouter import __version__
 from eventrouter.errors import ApiReason, BufferReason, ForwardReason
+from eventrouter.ops.series import KeptElsewhere, Shown
 
 TYPES = ("normal", "warning", "other")
 _API_REASONS = get_args(ApiReason)
-
 
 # What a record got of its object, and how a look-up ended.
 ENRICHED = (
@@ -194,18 +194,18 @@ class Metrics:
         self.buffer_chunks.labels(outputs).set(chunks)
         self.buffer_oldest.labels(outputs).set(oldest)
 
-    def add_occurrences(
-        self,
-        shown: Callable[[], Iterable[tuple[Sequence[str], float]]],
-        count: Callable[[], int],
-        *,
-        limit: int,
-    ) -> None:
+    def add_occurrences(self, shown: Shown, count: Callable[[], int], *, limit: int) -> None:
         """Show what happened in the cluster: `shown` gives the values of the labels, and a value.
 
         `count` gives how many series there are, `limit` is how many there may be.
         """
-        self.registry.register(_Occurrences(shown))
+        family = partial(
+            CounterMetricFamily,
+            "eventrouter_kubernetes_events",
+            "What happened in the cluster, by its events: occurrences, not states.",
+            labels=("type", "reason", "kind", "namespace"),
+        )
+        self.registry.register(KeptElsewhere(family, shown))
         self._gauge(
             "eventrouter_kubernetes_events_series",
             "Series of eventrouter_kubernetes_events_total.",
@@ -214,6 +214,17 @@ class Metrics:
             "eventrouter_kubernetes_events_series_limit",
             "At most so many series of eventrouter_kubernetes_events_total.",
         ).set(limit)
+
+    def add_setup(self, shown: Shown) -> None:
+        """Show what the setup of each output's index left to do, read at each scrape."""
+        family = partial(
+            GaugeMetricFamily,
+            "eventrouter_setup_incomplete",
+            "1 if the setup of an output's index failed or left something, 0 if not; NaN if it had"
+            " no login, so that nobody knows.",
+            labels=("output", "index"),
+        )
+        self.registry.register(KeptElsewhere(family, shown))
 
     def add_enrichment(self, cache_bytes: Callable[[], float]) -> EnrichmentMetrics:
         """Show what became of look-ups. `cache_bytes` gives how much memory the cache takes."""
@@ -271,27 +282,3 @@ class Metrics:
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)
-
-
-class _Occurrences(Collector):
-    """A counter whose series are kept elsewhere, as they are bounded in number."""
-
-    def __init__(self, shown: Callable[[], Iterable[tuple[Sequence[str], float]]]) -> None:
-        self._shown = shown
-
-    def describe(self) -> Iterable[CounterMetricFamily]:
-        """No value: else registering it would show each series for the first time."""
-        return [self._family()]
-
-    def collect(self) -> Iterable[CounterMetricFamily]:
-        family = self._family()
-        for labels, value in self._shown():
-            family.add_metric(labels, value)
-        return [family]
-
-    def _family(self) -> CounterMetricFamily:
-        return CounterMetricFamily(
-            "eventrouter_kubernetes_events",
-            "What happened in the cluster, by its events: occurrences, not states.",
-            labels=("type", "reason", "kind", "namespace"),
-        )

@@ -257,6 +257,7 @@ const LINES = [
   [/^sidecar: (.*)$/, (what) => `Fluent Bit does not acknowledge: ${what}`],
   [/^lease: (.*)$/, (what) => `The API server does not answer about the Lease: ${what}`],
   [/^buffer(.*?): (.*)$/, (of, what) => `Fluent Bit's buffer${of}: ${what}`],
+  [/^setup (.*?): (.*)$/, (of, what) => `The output ${of}: ${what}`],
 ];
 
 function inWords(line) {
@@ -293,7 +294,7 @@ function showTroubles(samples, lines, isReady) {
   const told = lines.filter((line) => line !== "ok" && !line.startsWith("standby: "));
   const counters = counted(samples);
   const items = told.map((line) => element("li", {
-    class: isReady || line.startsWith("buffer") ? "warn" : "bad" }, inWords(line)));
+    class: isReady || /^(buffer|setup)/.test(line) ? "warn" : "bad" }, inWords(line)));
   for (const { words, isNow } of counters) {
     items.push(element("li", { class: isNow ? "warn" : "" }, words));
   }

@@ -18,10 +18,10 @@ from eventrouter.setup.kibana import IMPORT, Kibana, set_up_kibana
 from eventrouter.setup.mapping import Json
 from eventrouter.setup.objects import Found, SetupObject, objects
 from eventrouter.setup.plan import Action, decide
-from eventrouter.setup.report import Line
+from eventrouter.setup.report import Line, reported
 from eventrouter.setup.settings import Settings, parser, read_settings
 from eventrouter.setup.target import Target
-from eventrouter.setup.today import is_made_by_template, todays_index
+from eventrouter.setup.today import is_made_by_template, replace, todays_index
 
 
 def main(argv: Sequence[str], stop: Stop) -> int:
@@ -71,10 +71,16 @@ def set_up(settings: Settings, *, clock: Clock, stop: Stop) -> Iterator[Line]:
 
     target = target_at(settings.url)
     kibana = Kibana(target_at(settings.kibana)) if settings.kibana else None
-    for wanted in objects(settings.server, settings.parameters):
-        yield _line(str(wanted), partial(_settle, target, wanted, settings))
     index = todays_index(settings.parameters, now=datetime.fromtimestamp(clock.time(), UTC))
-    yield from _todays_index(target, index, settings)
+    lines = _set_up_index(target, index, settings)
+    if settings.report and not settings.is_dry_run:
+        lines = reported(
+            lines,
+            settings.report,
+            index=settings.parameters.pattern,
+            has_login=bool(settings.login.header),
+        )
+    yield from lines
     if kibana:
         yield from set_up_kibana(
             kibana,
@@ -82,6 +88,18 @@ def set_up(settings: Settings, *, clock: Clock, stop: Stop) -> Iterator[Line]:
             force=settings.force,
             is_dry_run=settings.is_dry_run,
         )
+
+
+def _set_up_index(target: Target, index: str, settings: Settings) -> Iterator[Line]:
+    is_good = True
+    for wanted in objects(settings.server, settings.parameters):
+        line = _line(str(wanted), partial(_settle, target, wanted, settings))
+        is_good = is_good and line.is_good
+        yield line
+    settle = partial(_settle_index, target, index, settings, is_template_good=is_good)
+    line = _line(f"index {index}", settle)
+    if line.word:
+        yield line
 
 
 def _saved_objects(settings: Settings) -> tuple[SavedObject, ...]:
@@ -126,24 +144,26 @@ def _read(target: Target, wanted: SetupObject) -> Found | None:
         raise TargetError(f"GET {wanted.path} gives an answer of another form") from error
 
 
-def _todays_index(target: Target, index: str, settings: Settings) -> Iterator[Line]:
-    """One line if today's index is there: was it made by the template?"""
-    name = f"index {index}"
-    try:
-        is_made = is_made_by_template(target, index, settings.parameters)
-    except TargetUnusable:
-        raise
-    except TargetError as error:
-        yield Line("FAILED", name, str(error), False)
-        return
+def _settle_index(
+    target: Target, index: str, settings: Settings, *, is_template_good: bool
+) -> tuple[str, str, bool]:
+    """Say whether today's index was made by the template. No word if it is not there.
+
+    Only a good template makes it sensible to replace an index.
+    """
+    is_made = is_made_by_template(target, index, settings.parameters)
     if is_made is None:
-        return
+        return "", "", True
     if is_made:
-        yield Line("unchanged", name, "made by the template", True)
-        return
+        return "unchanged", "made by the template", True
+    if settings.replaces_index and is_template_good:
+        text = "made without the template; the next event makes it anew"
+        if settings.is_dry_run:
+            return "would be deleted", text, True
+        replace(target, index, settings.parameters)
+        return "deleted", text, True
     text = (
         "made without the template, so events may be refused until tomorrow's index;"
-        " to have it made again, delete it and the events in it:"
-        f" curl -X DELETE {settings.url}/{index}"
+        " --replace-index deletes it with its events, and the next event makes it anew"
     )
-    yield Line("left", name, text, False)
+    return "left", text, False

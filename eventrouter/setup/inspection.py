@@ -98,8 +98,7 @@ class _Look:
             return True, "made by the template"
         return False, (
             "made without the template, so events may be refused until tomorrow's index;"
-            f" to have it made again, delete it and the events in it:"
-            f" curl -X DELETE {self._sink.url}/{self._index}"
+            f" to have it made anew, without the events in it, {self._setup[:-1]} --replace-index`"
         )
 
     def _elasticsearch_login(self) -> tuple[bool | None, str]:

@@ -1,8 +1,17 @@
-"""What setup says: a line for each object."""
+"""What setup says: a line for each object, and a report for the watcher."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+
+from eventrouter.errors import TargetError
+from eventrouter.ops.setup_report import SetupReport
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +25,27 @@ class Line:
 
     def __str__(self) -> str:
         return f"{self.word:<10} {self.object}: {self.text}"
+
+
+def reported(lines: Iterable[Line], path: Path, *, index: str, has_login: bool) -> Iterator[Line]:
+    """Pass the lines on, then write the report of them. A run that is killed leaves none."""
+    with suppress(OSError):
+        path.unlink()
+    problems: list[str] = []
+    is_complete: bool | None = True
+    try:
+        for line in lines:
+            if not line.is_good:
+                problems.append(f"{line.object}: {line.text}")
+                is_complete = False
+            yield line
+    except TargetError as error:
+        problems.append(str(error))
+        # The Secret for setup may be taken away after the first run.
+        is_complete = None if error.status == 401 and not has_login else False
+        raise
+    finally:
+        try:
+            SetupReport(index, is_complete, tuple(problems)).write(path)
+        except OSError as error:
+            log.warning("The report %s cannot be written: %s", path, error.strerror)

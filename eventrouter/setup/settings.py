@@ -52,6 +52,10 @@ OPTIONS = (
     SetupOption("--dashboards", "", "write the dashboards there as well (off)"),
     SetupOption("--ca-file", "FILE", "trust the CAs in this file, in PEM (the system's)"),
     SetupOption("--wait", "SECONDS", "wait so long for a server that is away (0)"),
+    SetupOption("--replace-index", "", "delete today's index with its events if it was made without"
+                " the template (off)"),
+    SetupOption("--report", "FILE", "leave a report in this file, for the watcher's"
+                " --setup-reports (none)"),
     SetupOption("--dry-run", "", "say what would be done, and write nothing (off)"),
     SetupOption("--print", "", "print the bodies as JSON, and send nothing (off)"),
     SetupOption("--force", "", "replace what somebody else made, changed or chose (off)"),
@@ -75,6 +79,8 @@ class Settings:
     login: Login
     kibana: str | None
     has_dashboards: bool
+    replaces_index: bool
+    report: Path | None
 
 
 def parser() -> Parser:
@@ -129,6 +135,8 @@ def read_settings(arguments: argparse.Namespace, environment: Mapping[str, str])
         login=read_login(environment),
         kibana=read("kibana", parse_url, None),
         has_dashboards=given["dashboards"],
+        replaces_index=given["replace_index"],
+        report=read("report", parse_report, None),
     )
 
 
@@ -191,6 +199,14 @@ def parse_ca_file(text: str) -> str:
     except OSError as error:
         raise ValueError(f"not a file that can be read: {error.strerror}") from error
     return text
+
+
+def parse_report(text: str) -> Path:
+    """A file that can be made."""
+    path = Path(text)
+    if not path.name or not path.parent.is_dir():
+        raise ValueError("not a file in a folder that is there")
+    return path
 
 
 def read_login(environment: Mapping[str, str], prefix: str = "EVENTROUTER_SETUP_") -> Login:

@@ -88,6 +88,12 @@ class Target:
         status, answer = self._ask("PUT", path, json.dumps(body).encode())
         return self._checked("PUT", path, status, answer, privilege)
 
+    def delete(self, path: str, *, privilege: str) -> None:
+        """Delete what is at `path`, if anything is. Raises TargetError."""
+        status, answer = self._ask("DELETE", path, None)
+        if status != 404 or not answer:
+            self._checked("DELETE", path, status, answer, privilege)
+
     def send(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:

@@ -25,3 +25,10 @@ def is_made_by_template(target: Target, index: str, parameters: Parameters) -> b
         return str(mappings.get("dynamic")).lower() == "false"
     except (KeyError, TypeError, AttributeError) as error:
         raise TargetError(f"GET /{index} gives an answer of another form") from error
+
+
+def replace(target: Target, index: str, parameters: Parameters) -> None:
+    """Delete the index and its events: the next event makes it anew. Raises TargetError."""
+    target.delete(f"/{index}", privilege=f"delete_index on {parameters.pattern}")
+    if is_made_by_template(target, index, parameters) is False:
+        raise TargetError("it was deleted, and made again without the template")

@@ -19,9 +19,11 @@ def rules(case):
 
 
 def test_alerts_ask_for_metrics_that_there_are():
-    ours = {sample.name for metric in Metrics().registry.collect() for sample in metric.samples}
+    metrics = Metrics()
+    metrics.add_setup(list)
+    ours = {sample.name for metric in metrics.registry.collect() for sample in metric.samples}
     # One with labels may have no sample at the start.
-    ours |= {metric.name for metric in Metrics().registry.collect()}
+    ours |= {metric.name for metric in metrics.registry.collect()}
     for rule in rules("service-monitor"):
         asked = set(re.findall(r"\b(?:eventrouter|fluentbit)_\w+", rule["expr"]))
         assert asked, rule["alert"]
@@ -49,10 +51,21 @@ def test_alerts_can_be_left_out_and_labelled():
 
 def test_an_alert_shows_its_runbook_where_it_has_an_address():
     for rule in rules("service-monitor"):
-        assert set(rule["annotations"]) == {"summary"}
+        assert set(rule["annotations"]) <= {"summary", "description"}
     for rule in rules("pod-monitor"):
         address = f"https://runbooks.example.com/eventrouter#{rule['alert'].lower()}"
         assert rule["annotations"]["runbook_url"] == address
+
+
+def test_the_alert_of_the_setup_names_the_index_and_the_one_command():
+    for case, workload in (("service-monitor", "deployment"), ("persistence", "statefulset")):
+        (group, *_) = one(render(case, {"prometheusRule": {"enabled": True}}), "PrometheusRule")[
+            "spec"
+        ]["groups"]
+        (rule,) = (each for each in group["rules"] if each["alert"] == "EventrouterIndexNotSetUp")
+        assert "{{ $labels.index }}" in rule["annotations"]["summary"]
+        command = f"kubectl rollout restart -n logging {workload}/events-eventrouter"
+        assert rule["annotations"]["description"].endswith(f": {command}")
 
 
 def test_the_address_of_the_runbooks_is_a_url():

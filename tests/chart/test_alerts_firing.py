@@ -56,6 +56,8 @@ def of_cluster(cluster, changes=None):
         'events_discarded_total{reason="leadership_lost"}': RISING,
         'checkpoint_writes_total{result="ok"}': RISING,
         'checkpoint_writes_total{result="failed"}': NO_CHANGE,
+        'setup_incomplete{output="elasticsearch",index="kube-events-*"}': NO_CHANGE,
+        'setup_incomplete{output="second",index="kube-events-*"}': not_a_number(STEPS),
     }
     sidecar = {
         'retries_total{name="elasticsearch"}': NO_CHANGE,
@@ -175,6 +177,12 @@ CASES = [
         after=900,
         not_before=590,
     ),
+    Case(
+        "EventrouterIndexNotSetUp",
+        {'setup_incomplete{output="elasticsearch",index="kube-events-*"}': f"0x60 1x{STEPS}"},
+        severity="warning",
+        labels={"output": "elasticsearch", "index": "kube-events-*"},
+    ),
 ]
 
 
@@ -205,6 +213,23 @@ def test_every_alert_is_tried(rules):
 
 def test_nothing_fires_where_all_is_well(rules):
     check(rules, {}, {at: [] for at in range(0, ENDS_AT, 600)})
+
+
+def test_an_index_that_one_replica_could_set_up_is_set_up(rules):
+    """A pod that started while the server was away does not outdo one that started later."""
+    incomplete = 'setup_incomplete{output="elasticsearch",index="kube-events-*"}'
+    series = dict(of_cluster("sick", {incomplete: f"1x{STEPS}"}))
+    later = {"output": "elasticsearch", "index": "kube-events-*", "instance": "10.0.0.2:8080"}
+    second = name_of("eventrouter_setup_incomplete", "sick", WATCHER, **later)
+    alert = {
+        "alertname": "EventrouterIndexNotSetUp",
+        "severity": "warning",
+        "cluster": "sick",
+        "output": "elasticsearch",
+        "index": "kube-events-*",
+    }
+    series[second] = f"{not_a_number(60)} 0x{STEPS}"
+    check_firing(rules, series, {TURN - 60: [alert], TURN + 60: []}, interval_seconds=STEP_SECONDS)
 
 
 def test_without_any_metrics_the_pair_is_down(rules):

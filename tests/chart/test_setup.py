@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from eventrouter.ops.setup_report import SetupReport
 from eventrouter.setup.mapping import Server
 from tests.chart.chart import ROOT, env_of, notes, one, pod_of, render, watcher_of
 from tests.support.ports import free_port
@@ -36,9 +37,12 @@ def setup_of(output, **values):
     return found
 
 
+SWITCHES = {"--replace-index"}
+
+
 def options_of(container):
-    words = container["args"]
-    return dict(zip(words[::2], words[1::2], strict=True))
+    words = iter(container["args"])
+    return {word: word in SWITCHES or next(words) for word in words}
 
 
 def secret(name, key):
@@ -68,6 +72,8 @@ def test_it_is_told_where_the_server_is_and_what_to_write():
         "--shards": "2",
         "--replicas": "0",
         "--wait": "10",
+        "--report": "/setup-reports/elasticsearch.json",
+        "--replace-index": True,
         "--ca-file": "/etc/eventrouter/tls/elasticsearch/ca.crt",
     }
     assert options_of(found["setup-second"])["--opensearch"] == "http://opensearch:9200"
@@ -77,8 +83,31 @@ def test_it_is_told_where_the_server_is_and_what_to_write():
         "--elasticsearch": "https://elastic.example.com:9200",
         "--index-prefix": "kube-events",
         "--wait": "30",
+        "--report": "/setup-reports/elasticsearch.json",
     }
     assert options_of(setup_of({"host": "fd00::1"}))["--elasticsearch"] == "https://[fd00::1]:9200"
+
+
+def test_the_watcher_is_told_where_the_reports_are():
+    for case, count in (("setup", 2), ("elasticsearch-eck", 1), ("default", 0)):
+        objects = render(case)
+        watcher = watcher_of(objects)
+        written = [
+            options_of(container)["--report"] for container in containers_of(case=case).values()
+        ]
+        assert len(written) == count
+        assert env_of(watcher).get("EVENTROUTER_SETUP_REPORTS", "") == ",".join(written)
+        where = [
+            mount["mountPath"]
+            for container in (watcher, *containers_of(case=case).values())
+            for mount in container["volumeMounts"]
+            if mount["name"] == "setup-reports"
+        ]
+        assert where == ["/setup-reports"] * (count + bool(count))
+        # The pod's own: neither an upgrade nor another replica finds it.
+        volumes = [each for each in pod_of(objects)["volumes"] if each["name"] == "setup-reports"]
+        assert all("emptyDir" in each for each in volumes)
+        assert len(volumes) == bool(count)
 
 
 def test_it_has_the_login_of_its_own_secret_which_may_be_gone():
@@ -161,7 +190,7 @@ def test_the_policy_of_the_network_lets_it_out():
         for rule in one(objects, "NetworkPolicy")["spec"]["egress"]
         for port in rule["ports"]
     }
-    (container,) = containers_of(**values).values()
+    container = containers_of(**values)["setup-elasticsearch"]
     assert urlsplit(options_of(container)["--elasticsearch"]).port in ports
 
 
@@ -180,10 +209,12 @@ def test_the_image_has_what_the_command_needs():
 # ---- as the kubelet runs it
 
 
-def run(container, **variables):
+def run(container, reports, **variables):
+    """Run it. `reports` stands for the pod's volume."""
+    args = [word.replace("/setup-reports", str(reports)) for word in container["args"]]
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
-        [*container["command"], *container["args"]],
+        [*container["command"], *args],
         env={"PATH": programs, **variables},
         capture_output=True,
         text=True,
@@ -197,32 +228,41 @@ def local(port, **setup):
     return setup_of(output, setup={"waitSeconds": 1, **setup})
 
 
-def test_it_writes_the_policy_and_the_template():
+def report_in(folder):
+    return SetupReport.read(folder / "elasticsearch.json")
+
+
+def test_it_writes_the_policy_and_the_template(tmp_path):
     with SearchServer(Server.ELASTICSEARCH) as server:
-        done = run(local(server.port, retention="90d"))
+        done = run(local(server.port, retention="90d"), tmp_path)
         assert set(server.objects) == {"/_ilm/policy/kube-events", "/_index_template/kube-events"}
     assert (done.returncode, done.stderr) == (0, "")
     assert "created    lifecycle policy kube-events: deletes events after 90d\n" in done.stdout
+    assert report_in(tmp_path) == SetupReport("kube-events-*", True)
 
 
-def test_a_pod_starts_without_a_login_that_may():
+def test_a_pod_starts_without_a_login_that_may(tmp_path):
     with SearchServer(Server.ELASTICSEARCH) as server:
         server.missing = {"manage_ilm", "manage_index_templates"}
-        done = run(local(server.port))
+        done = run(local(server.port), tmp_path)
     assert done.returncode == 0
     assert "manage_index_templates" in done.stdout
     assert "The pod starts all the same." in done.stderr
+    assert report_in(tmp_path).is_complete is False
 
 
-def test_a_pod_starts_once_the_secret_for_setup_is_gone():
+def test_a_pod_starts_once_the_secret_for_setup_is_gone(tmp_path):
     with SearchServer(Server.ELASTICSEARCH) as server:
         server.authorization = "Basic c2V0dXA6c2VjcmV0"
-        done = run(local(server.port, existingSecret="gone"))
+        done = run(local(server.port, existingSecret="gone"), tmp_path)
     assert done.returncode == 0
     assert "wants a login, and none was given" in done.stderr
+    # No alarm: nobody knows.
+    assert report_in(tmp_path).is_complete is None
 
 
-def test_a_pod_starts_where_the_server_is_away():
-    done = run(local(free_port()))
+def test_a_pod_starts_where_the_server_is_away(tmp_path):
+    done = run(local(free_port()), tmp_path)
     assert done.returncode == 0
     assert "did not answer for 1 s" in done.stderr
+    assert report_in(tmp_path).is_complete is False

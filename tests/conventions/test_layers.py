@@ -208,7 +208,7 @@ def test_only_one_module_wires() -> None:
     [
         ("kubernetes", {"kube.credentials_loader"}),
         ("fluent", {"forward.protocol"}),
-        ("prometheus_client", {"ops.metrics", "ops.http"}),
+        ("prometheus_client", {"ops.metrics", "ops.http", "ops.series"}),
     ],
 )
 def test_a_foreign_library_is_imported_at_its_edge_only(library: str, importers: set[str]) -> None:

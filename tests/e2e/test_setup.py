@@ -160,9 +160,10 @@ def test_an_index_that_was_there_before_is_named_and_made_again(
 
     code, lines = setup.run()
     assert (code, words(lines)) == (1, ["created", "created", "left"])
-    assert f"curl -X DELETE {setup.front.url}/{TODAY}" in lines[2]
+    assert "--replace-index deletes it" in lines[2]
 
-    bare.request("DELETE", f"/{TODAY}")
+    code, lines = setup.run("--replace-index")
+    assert (code, words(lines)) == (0, ["unchanged", "unchanged", "deleted"])
     create(bare, 1, {"event": {"metadata": {"labels": {"since": "today"}}}})
     assert words(setup.run()[1]) == ["unchanged"] * 3
 

@@ -195,7 +195,53 @@ def test_an_index_of_today_that_was_made_without_the_template_is_named(
     outcome = setup(*at(search))
 
     assert (outcome.code, outcome.words) == (1, ["created", "created", "left"])
-    assert f"curl -X DELETE {search.url}{index}" in outcome.lines[2]
+    assert "--replace-index deletes it with its events" in outcome.lines[2]
+    assert index in search.objects
+
+
+def test_it_replaces_such_an_index_if_asked_to_and_only_then(
+    search: SearchServer, setup: SetupCommand
+) -> None:
+    index = f"/kube-events-{datetime.now(UTC):%Y.%m.%d}"
+    search.objects[index] = {"mappings": {}}
+    setup(*at(search))
+
+    tried = setup(*at(search), "--replace-index", "--dry-run")
+    assert tried.code == 0
+    assert tried.lines[2].startswith("would be deleted index kube-events-")
+    assert index in search.objects
+    done = setup(*at(search), "--replace-index")
+
+    assert (done.code, done.words) == (0, ["unchanged", "unchanged", "deleted"])
+    assert index not in search.objects
+    search.objects[index] = {"mappings": {"dynamic": "false"}}
+    assert setup(*at(search), "--replace-index").words == ["unchanged"] * 3
+    assert index in search.objects
+
+
+def test_it_deletes_no_index_that_would_come_back_without_the_template(
+    elasticsearch: SearchServer, setup: SetupCommand
+) -> None:
+    index = f"/kube-events-{datetime.now(UTC):%Y.%m.%d}"
+    elasticsearch.objects |= {**FOREIGN, index: {"mappings": {}}}
+
+    outcome = setup(*at(elasticsearch), "--replace-index")
+
+    assert (outcome.code, outcome.words) == (1, ["left", "left", "left"])
+    assert index in elasticsearch.objects
+
+
+def test_a_login_that_may_not_delete_is_told_so(
+    elasticsearch: SearchServer, setup: SetupCommand
+) -> None:
+    index = f"/kube-events-{datetime.now(UTC):%Y.%m.%d}"
+    elasticsearch.objects[index] = {"mappings": {}}
+    elasticsearch.missing = {"delete_index"}
+
+    outcome = setup(*at(elasticsearch), "--replace-index")
+
+    assert (outcome.code, outcome.words[2]) == (1, "FAILED")
+    assert "lacks delete_index on kube-events-* (403)" in outcome.lines[2]
 
 
 def test_an_index_of_today_that_the_template_made_is_in_order(

@@ -50,6 +50,9 @@ class HttpServer(ABC):
             def do_PUT(self) -> None:
                 serve(self)
 
+            def do_DELETE(self) -> None:
+                serve(self)
+
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         if context is not None:

@@ -104,6 +104,8 @@ class SearchServer(HttpServer):
         if path.startswith(SECURITY[self.server]):
             return  # everybody may ask about himself
         privilege = next((name for at, name in PRIVILEGES.items() if path.startswith(at)), "view")
+        if exchange.command == "DELETE":
+            privilege = "delete_index"
         if privilege in self.missing:
             raise Refused(403, "action is unauthorized for user [setup]", "security_exception")
 
@@ -127,6 +129,10 @@ class SearchServer(HttpServer):
             return {"index_templates": [{"name": name, "index_template": self._stored(path)}]}
         if method == "GET" and re.fullmatch(r"/[a-z0-9][^/]*", path):
             return {name: self._stored(path)}
+        if method == "DELETE" and re.fullmatch(r"/[a-z0-9][^/*,]*", path):
+            self._stored(path)
+            del self.objects[path]
+            return {"acknowledged": True}
         raise Refused(400, f"no handler found for uri [{path}] and method [{method}]")
 
     def _security(self, method: str, path: str, content: Json | None) -> Json:

@@ -173,6 +173,10 @@ Whether the sidecar is of a version, or newer: "true", "false", or "" if its tag
 {{- with include "eventrouter.extras.env" . | fromYamlArray }}
 {{ toYaml . }}
 {{- end }}
+{{- with include "eventrouter.setup.reports" . }}
+- name: EVENTROUTER_SETUP_REPORTS
+  value: {{ . | quote }}
+{{- end }}
 {{- with include "eventrouter.check.env" . }}
 {{ . }}
 {{- end }}

@@ -106,6 +106,11 @@ spec:
         # It sees there what has been delivered, and leaves a file that names the buffer.
         - name: buffers
           mountPath: /buffers
+        {{- if include "eventrouter.setup.reports" . }}
+        # What setup could not do, for /metrics and /readyz.
+        - name: setup-reports
+          mountPath: /setup-reports
+        {{- end }}
         {{- range $name, $output := include "eventrouter.check.outputs" . | fromYaml }}
         {{- if include "eventrouter.output.hasCA" $output }}
         # For `eventrouter check`.
@@ -132,6 +137,11 @@ spec:
     - name: buffers
       persistentVolumeClaim:
         claimName: {{ .Values.persistence.existingClaim }}
+    {{- end }}
+    {{- if include "eventrouter.setup.reports" . }}
+    - name: setup-reports
+      emptyDir:
+        sizeLimit: 1Mi
     {{- end }}
     - name: token
       projected:

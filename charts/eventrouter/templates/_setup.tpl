@@ -40,6 +40,23 @@ the indices of `indexPrefix`, checks certificates, has none of its own and signs
 {{- join "," $names -}}
 {{- end }}
 
+{{/*
+Where an output's container leaves a report for the watcher. The volume is the pod's own, so that a new
+pod knows nothing of an old run. Takes the output's name.
+*/}}
+{{- define "eventrouter.setup.report" -}}
+/setup-reports/{{ . }}.json
+{{- end }}
+
+{{/* All of them, with commas. */}}
+{{- define "eventrouter.setup.reports" -}}
+{{- $reports := list -}}
+{{- range include "eventrouter.setup.outputs" . | splitList "," | compact -}}
+{{- $reports = append $reports (include "eventrouter.setup.report" .) -}}
+{{- end -}}
+{{- join "," $reports -}}
+{{- end }}
+
 {{/* Where an output's server is. */}}
 {{- define "eventrouter.output.url" -}}
 {{- $host := contains ":" .host | ternary (printf "[%s]" .host) .host -}}
@@ -109,6 +126,11 @@ The containers. Capture comes first: whatever becomes of setup, its container en
     {{- include "eventrouter.setup.options" $context | nindent 4 }}
     - --wait
     - {{ $seconds | quote }}
+    - --report
+    - {{ include "eventrouter.setup.report" $name | quote }}
+    {{- if $.Values.setup.replaceIndex }}
+    - --replace-index
+    {{- end }}
     {{- if and $tls.enabled $tls.existingSecret $tls.caKey }}
     - --ca-file
     - {{ include "eventrouter.output.certificate" (dict "output" $context.output "key" $tls.caKey) | quote }}
@@ -120,8 +142,10 @@ The containers. Capture comes first: whatever becomes of setup, its container en
   {{- with include "eventrouter.fields" (dict "values" $.Values.watcher "fields" (list "resources" "securityContext")) }}
   {{- . | nindent 2 }}
   {{- end }}
-  {{- if and $tls.enabled $tls.existingSecret }}
   volumeMounts:
+    - name: setup-reports
+      mountPath: /setup-reports
+  {{- if and $tls.enabled $tls.existingSecret }}
     - name: tls-{{ $name }}
       mountPath: /etc/eventrouter/tls/{{ $name }}
       readOnly: true
