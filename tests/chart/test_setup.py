@@ -16,7 +16,8 @@ import pytest
 
 from eventrouter.ops.setup_report import SetupReport
 from eventrouter.setup.mapping import Server
-from tests.chart.chart import ROOT, env_of, notes, one, pod_of, render, watcher_of
+from tests.chart.chart import ROOT, env_of, notes, one, pod_of, refusal, render, watcher_of
+from tests.support.kibanaserver import KibanaServer
 from tests.support.ports import free_port
 from tests.support.searchserver import SearchServer
 
@@ -37,7 +38,7 @@ def setup_of(output, **values):
     return found
 
 
-SWITCHES = {"--replace-index"}
+SWITCHES = {"--dashboards", "--replace-index"}
 
 
 def options_of(container):
@@ -73,6 +74,8 @@ def test_it_is_told_where_the_server_is_and_what_to_write():
         "--replicas": "0",
         "--wait": "10",
         "--report": "/setup-reports/elasticsearch.json",
+        "--kibana": "https://kibana.example.com",
+        "--dashboards": True,
         "--replace-index": True,
         "--ca-file": "/etc/eventrouter/tls/elasticsearch/ca.crt",
     }
@@ -108,6 +111,27 @@ def test_the_watcher_is_told_where_the_reports_are():
         volumes = [each for each in pod_of(objects)["volumes"] if each["name"] == "setup-reports"]
         assert all("emptyDir" in each for each in volumes)
         assert len(volumes) == bool(count)
+
+
+def test_it_writes_the_dashboards_where_a_kibana_is_named():
+    found = containers_of(case="setup")
+    assert options_of(found["setup-second"])["--kibana"] == "http://dashboards:5601/s/events"
+    kibana = {"url": "https://kibana.example.com", "dashboards": False}
+    options = options_of(setup_of(HOST, setup={"kibana": kibana}))
+    assert options["--kibana"] == "https://kibana.example.com"
+    assert "--dashboards" not in options
+    text = set_up_notes({"elasticsearch": HOST}, setup={"kibana": kibana})
+    assert "It writes the data view into https://kibana.example.com too." in text
+    assert "create a data view" not in text
+
+
+@pytest.mark.parametrize(
+    "url", ["kibana:5601", "https://", "ftp://kibana", "https://u:p@kibana", "https://k/?a=b"]
+)
+def test_a_kibana_that_is_no_url_is_refused(url):
+    assert "url" in refusal({"setup": {"kibana": {"url": url}}})
+    output = {**HOST, "type": "elasticsearch", "setup": {"kibana": {"url": url}}}
+    assert "url" in refusal({"outputs": {"a": output}})
 
 
 def test_it_has_the_login_of_its_own_secret_which_may_be_gone():
@@ -183,7 +207,11 @@ def test_it_is_as_restricted_as_the_watcher():
 
 
 def test_the_policy_of_the_network_lets_it_out():
-    values = {"outputs": {"elasticsearch": {**HOST, "port": 9243}}}
+    second = {**HOST, "type": "opensearch", "setup": {"kibana": {"url": "http://k:5601/s/a"}}}
+    values = {
+        "outputs": {"elasticsearch": {**HOST, "port": 9243}, "second": second},
+        "setup": {"kibana": {"url": "https://kibana.example.com"}},
+    }
     objects = render(values={**values, "networkPolicy": {"enabled": True}})
     ports = {
         port["port"]
@@ -192,6 +220,7 @@ def test_the_policy_of_the_network_lets_it_out():
     }
     container = containers_of(**values)["setup-elasticsearch"]
     assert urlsplit(options_of(container)["--elasticsearch"]).port in ports
+    assert {443, 5601} <= ports
 
 
 def test_it_ends_soon_whatever_the_server_does():
@@ -266,3 +295,21 @@ def test_a_pod_starts_where_the_server_is_away(tmp_path):
     assert done.returncode == 0
     assert "did not answer for 1 s" in done.stderr
     assert report_in(tmp_path).is_complete is False
+
+
+def test_it_writes_the_dashboards_into_a_kibana(tmp_path):
+    """A strict stand-in of Kibana: the real one cannot be had."""
+    with SearchServer(Server.ELASTICSEARCH) as server, KibanaServer() as kibana:
+        done = run(local(server.port, kibana={"url": kibana.url}), tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "created    dashboard Kubernetes events: overview" in done.stdout
+    assert ("dashboard", "kube-events-overview") in kibana.objects
+
+
+def test_a_kibana_that_is_away_keeps_no_index_from_being_set_up(tmp_path):
+    with SearchServer(Server.ELASTICSEARCH) as server:
+        kibana = {"url": f"http://127.0.0.1:{free_port()}"}
+        done = run(local(server.port, kibana=kibana), tmp_path)
+    assert done.returncode == 0
+    assert "did not answer for 1 s" in done.stderr
+    assert report_in(tmp_path).is_complete is True

@@ -57,6 +57,26 @@ pod knows nothing of an old run. Takes the output's name.
 {{- join "," $reports -}}
 {{- end }}
 
+{{/* The Kibana or OpenSearch Dashboards of an output, if it is known. Takes `root` and `output`. */}}
+{{- define "eventrouter.setup.kibana" -}}
+{{- dig "kibana" "url" "" .output.setup | default .root.Values.setup.kibana.url -}}
+{{- end }}
+
+{{/* The ports of all of them, as a NetworkPolicy has them. */}}
+{{- define "eventrouter.setup.kibana.ports" -}}
+{{- $outputs := include "eventrouter.outputs" . | fromYaml -}}
+{{- $rules := list -}}
+{{- range include "eventrouter.setup.outputs" . | splitList "," | compact -}}
+{{- with include "eventrouter.setup.kibana" (dict "root" $ "output" (get $outputs .)) | urlParse -}}
+{{- if .host -}}
+{{- $scheme := eq .scheme "https" | ternary "443" "80" -}}
+{{- $rules = append $rules (dict "port" (regexFind ":[0-9]+$" .host | trimPrefix ":" | default $scheme | int)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- uniq $rules | toYaml -}}
+{{- end }}
+
 {{/* Where an output's server is. */}}
 {{- define "eventrouter.output.url" -}}
 {{- $host := contains ":" .host | ternary (printf "[%s]" .host) .host -}}
@@ -128,6 +148,13 @@ The containers. Capture comes first: whatever becomes of setup, its container en
     - {{ $seconds | quote }}
     - --report
     - {{ include "eventrouter.setup.report" $name | quote }}
+    {{- with include "eventrouter.setup.kibana" $context }}
+    - --kibana
+    - {{ . | quote }}
+    {{- if $.Values.setup.kibana.dashboards }}
+    - --dashboards
+    {{- end }}
+    {{- end }}
     {{- if $.Values.setup.replaceIndex }}
     - --replace-index
     {{- end }}
