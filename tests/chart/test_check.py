@@ -83,3 +83,12 @@ def test_it_is_not_told_of_what_it_cannot_look_at(output):
 
 def test_a_cloud_id_is_no_address_for_it():
     assert not check_env(render("elasticsearch-cloud"))
+
+
+def test_the_writers_login_can_be_kept_out_of_the_watcher():
+    off = {"check": {"outputs": {"enabled": False}}}
+    for case in ("setup", "elasticsearch-eck"):
+        watcher = watcher_of(render(case, off))
+        assert not [name for name in env_of(watcher) if name.startswith("EVENTROUTER_CHECK_")]
+        assert "secretKeyRef" not in str(watcher)
+        assert not [mount for mount in watcher["volumeMounts"] if mount["name"].startswith("tls-")]

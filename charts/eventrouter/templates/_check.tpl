@@ -6,9 +6,11 @@ The watcher itself reads none of it.
 {{/* The outputs that it can look at: as setup, it checks certificates, has none and signs no requests. */}}
 {{- define "eventrouter.check.outputs" -}}
 {{- $seen := dict -}}
+{{- if .Values.check.outputs.enabled -}}
 {{- range $name, $output := include "eventrouter.outputs" . | fromYaml -}}
 {{- if and (has $output.type (list "elasticsearch" "opensearch")) (not (include "eventrouter.setup.obstacle" $output)) -}}
 {{- $_ := set $seen $name $output -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- toYaml $seen -}}
