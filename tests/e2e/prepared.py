@@ -1,4 +1,7 @@
-"""`eventrouter setup` on a real server that has no ILM and no ISM: that part is played."""
+"""`eventrouter setup` on a real server that has no ILM and no ISM: that part is played.
+
+And what `eventrouter check` says of it.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
+from eventrouter.clock import SystemClock
 from eventrouter.setup.command import main
+from eventrouter.setup.inspection import inspect
 from eventrouter.setup.mapping import Server
+from eventrouter.setup.objects import Parameters
+from eventrouter.setup.sinks import Sink
+from eventrouter.setup.target import Login
 from tests.programs import Elasticsearch
 from tests.support.searchserver import SearchServer
 
@@ -35,3 +43,14 @@ def setup_of(upstream: Elasticsearch, *, server: Server = Server.ELASTICSEARCH) 
     """The command, for this server."""
     with SearchServer(server, upstream=upstream.url) as front:
         yield Setup(front)
+
+
+def checked(url: str, *, server: Server = Server.ELASTICSEARCH) -> list[str]:
+    """What `eventrouter check` says of a server."""
+    sink = Sink("", server, url, Parameters(), None, Login())
+    return [str(finding) for finding in inspect(sink, clock=SystemClock())]
+
+
+def words(lines: list[str]) -> list[str]:
+    """What became of each object."""
+    return [line.split("  ")[0] for line in lines]

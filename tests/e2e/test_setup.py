@@ -13,13 +13,7 @@ from typing import Any
 
 import pytest
 
-from eventrouter.clock import SystemClock
-from eventrouter.setup.inspection import inspect
-from eventrouter.setup.mapping import Server
-from eventrouter.setup.objects import Parameters
-from eventrouter.setup.sinks import Sink
-from eventrouter.setup.target import Login
-from tests.e2e.prepared import TEMPLATE, Setup, setup_of
+from tests.e2e.prepared import TEMPLATE, Setup, checked, setup_of, words
 from tests.programs import Elasticsearch
 
 pytestmark = pytest.mark.e2e
@@ -49,16 +43,6 @@ def create(server: Elasticsearch, number: int, source: dict[str, Any], index: st
 
 def mapped(server: Elasticsearch, index: str) -> Any:
     return server.request("GET", f"/{index}")[index]["mappings"]
-
-
-def checked(server: Elasticsearch) -> list[str]:
-    """What `eventrouter check` says of it. Nothing of it is played."""
-    sink = Sink("", Server.ELASTICSEARCH, server.url, Parameters(), None, Login())
-    return [str(finding) for finding in inspect(sink, clock=SystemClock())]
-
-
-def words(lines: list[str]) -> list[str]:
-    return [line.split("  ")[0] for line in lines]
 
 
 def test_from_nothing_and_again(bare: Elasticsearch, setup: Setup) -> None:
@@ -174,17 +158,17 @@ def test_the_check_follows_an_index_from_nothing_to_its_template(
     """That Elasticsearch has no ILM, so its template has none: somebody changed it, says the check
     where it asks past the front that plays the policies.
     """
-    assert words(checked(bare)) == ["ok", "FAIL", "ok"]
-    assert "has no security: anybody may write" in checked(bare)[0]
-    assert "is not there; run `eventrouter setup --elasticsearch" in checked(bare)[1]
+    assert words(checked(bare.url)) == ["ok", "FAIL", "ok"]
+    assert "has no security: anybody may write" in checked(bare.url)[0]
+    assert "is not there; run `eventrouter setup --elasticsearch" in checked(bare.url)[1]
     create(bare, 1, {"verb": "ADDED"})
-    assert "made without the template" in checked(bare)[2]
+    assert "made without the template" in checked(bare.url)[2]
 
     bare.request("DELETE", f"/{TODAY}")
     setup.run()
     create(bare, 1, {"verb": "ADDED"})
-    _, template, index = checked(bare)
+    _, template, index = checked(bare.url)
     assert "somebody changed it" in template
     assert index == f"ok    elasticsearch, index {TODAY}: made by the template"
-    sink = Sink("", Server.ELASTICSEARCH, setup.front.url, Parameters(), None, Login())
-    assert [each.is_good for each in inspect(sink, clock=SystemClock())] == [True, True, True]
+    # Through the front, which plays them, nothing of it is missing.
+    assert words(checked(setup.front.url)) == ["ok", "ok", "ok"]

@@ -1,5 +1,8 @@
-"""`eventrouter setup` on a real OpenSearch. Its published parts have no ISM and no security:
-tests/integration plays those."""
+"""`eventrouter setup` on a real OpenSearch, and what `eventrouter check` says of it.
+
+Its published parts have no ISM and no security: tests/integration plays those, and with them the
+writer's rights.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from typing import Any
 import pytest
 
 from eventrouter.setup.mapping import Server
+from eventrouter.setup.mark import VERSION
 from tests.e2e.conftest import GetPart
-from tests.e2e.prepared import TEMPLATE, Setup, setup_of
+from tests.e2e.prepared import TEMPLATE, Setup, checked, setup_of, words
 from tests.programs import OpenSearch
 from tests.programs.jars import jdk
 
@@ -33,10 +37,6 @@ def setup(opensearch: OpenSearch) -> Iterator[Setup]:
         yield command
     opensearch.request("DELETE", "/_index_template/*")
     opensearch.delete("kube-events-*")
-
-
-def words(lines: list[str]) -> list[str]:
-    return [line.split("  ")[0] for line in lines]
 
 
 def test_from_nothing_and_again_and_no_value_is_refused(
@@ -90,3 +90,49 @@ def test_a_server_without_policies_is_named(opensearch: OpenSearch, setup: Setup
     code, lines = setup.run()
     assert (code, words(lines)) == (1, ["FAILED", "created"])
     assert "the server has no /_plugins/_ism/policies" in lines[0]
+
+
+def says(opensearch: OpenSearch) -> list[str]:
+    """What the check says of it. Nothing of it is played: the check asks for no policy."""
+    return checked(opensearch.url, server=Server.OPENSEARCH)
+
+
+def test_the_check_follows_an_index_from_nothing_to_its_template(
+    opensearch: OpenSearch, setup: Setup
+) -> None:
+    login, template, index = says(opensearch)
+    assert login.startswith("ok    opensearch: answers at ")
+    assert "has no security: anybody may write" in login
+    assert template.startswith("FAIL  opensearch, index template kube-events: is not there;")
+    assert f"`eventrouter setup --opensearch {opensearch.url} --index-prefix" in template
+    assert "is not there yet" in index
+    opensearch.request("PUT", f"/{TODAY}/_create/1", {"verb": "ADDED"})
+    late = says(opensearch)
+    assert words(late) == ["ok", "FAIL", "FAIL"]
+    assert "made without the template" in late[2]
+
+    code, lines = setup.run("--replace-index")
+    assert (code, words(lines)) == (0, ["created", "created", "deleted"])
+    opensearch.request("PUT", f"/{TODAY}/_create/1", {"verb": "ADDED"})
+    _, template, index = says(opensearch)
+    assert template.startswith("ok    opensearch, index template kube-events: eventrouter made it")
+    assert index == f"ok    opensearch, index {TODAY}: made by the template"
+
+
+def test_the_check_names_a_template_that_is_not_ours_or_not_current(
+    opensearch: OpenSearch, setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventrouter.setup.objects.VERSION", 0)
+    setup.run()
+    monkeypatch.undo()
+    assert f"is of version 0, not {VERSION}; run `eventrouter setup" in says(opensearch)[1]
+
+    (stored,) = opensearch.request("GET", TEMPLATE)["index_templates"]
+    changed = stored["index_template"]
+    changed["template"]["settings"]["index"]["refresh_interval"] = "30s"
+    opensearch.request("PUT", TEMPLATE, changed)
+    assert "somebody changed it after eventrouter made it" in says(opensearch)[1]
+
+    foreign = {"index_patterns": ["kube-events-*"], "priority": 500, "template": {}}
+    opensearch.request("PUT", TEMPLATE, foreign)
+    assert "somebody else made it; to replace it, run" in says(opensearch)[1]
