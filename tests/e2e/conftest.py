@@ -16,7 +16,7 @@ from tests.e2e.ledger import Ledger
 from tests.e2e.load import NAMESPACES, Load
 from tests.e2e.pipeline import INDICES, Pipeline
 from tests.e2e.prepared import setup_of
-from tests.programs import ApiServer, Elasticsearch, Etcd, FluentBit, Part, Watcher
+from tests.programs import ApiServer, Elasticsearch, Etcd, FluentBit, OpenSearch, Part, Watcher
 from tests.programs.catalog import ESSENTIAL, find
 from tests.programs.jars import jdk
 
@@ -54,6 +54,16 @@ def session_elasticsearch(
     assert java is not None
     directory = tmp_path_factory.mktemp("elasticsearch")
     with Elasticsearch(directory, home=home, jdk=java) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def session_opensearch(
+    part: GetPart, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OpenSearch]:
+    home, java = part("opensearch"), jdk()
+    assert java is not None
+    with OpenSearch(tmp_path_factory.mktemp("opensearch"), home=home, jdk=java) as server:
         yield server
 
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
-from eventrouter.clock import SystemClock
+from eventrouter.clock import Stop, SystemClock
 from eventrouter.setup.command import main
 from eventrouter.setup.inspection import inspect
 from eventrouter.setup.mapping import Server
@@ -26,15 +26,17 @@ POLICY, TEMPLATE = "/_ilm/policy/kube-events", "/_index_template/kube-events"
 class Setup:
     """Runs the command through the front that plays the policies."""
 
-    def __init__(self, front: SearchServer) -> None:
+    def __init__(self, front: SearchServer, *, url: str = "") -> None:
         self.front = front
+        self._url = url
 
-    def run(self, *options: str) -> tuple[int, list[str]]:
+    def run(self, *options: str, stop: Stop | None = None) -> tuple[int, list[str]]:
         """Exit code and lines."""
         said = io.StringIO()
         with redirect_stdout(said):
             server = f"--{self.front.server.value.lower()}"
-            code = main([server, self.front.url, *options], threading.Event())
+            url = self._url or self.front.url
+            code = main([server, url, *options], stop or threading.Event())
         return code, said.getvalue().splitlines()
 
 

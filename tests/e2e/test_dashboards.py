@@ -17,10 +17,8 @@ from tests.dashboards import grafana_search, kibana_search
 from tests.dashboards.answer import rows
 from tests.dashboards.expected import check, expected
 from tests.dashboards.known_events import EVENTS, Document, known_documents
-from tests.e2e.conftest import GetPart
 from tests.e2e.prepared import setup_of
 from tests.programs import Elasticsearch, OpenSearch
-from tests.programs.jars import jdk
 
 pytestmark = pytest.mark.e2e
 FOLDER = Path(__file__).parents[2] / "dashboards"
@@ -108,16 +106,13 @@ def elasticsearch_filled(
 
 @pytest.fixture(scope="module")
 def opensearch_filled(
-    part: GetPart, tmp_path_factory: pytest.TempPathFactory, documents: list[Document]
+    session_opensearch: OpenSearch, documents: list[Document]
 ) -> Iterator[Filled]:
-    home, java = part("opensearch"), jdk()
-    assert java is not None
-    with (
-        OpenSearch(tmp_path_factory.mktemp("opensearch"), home=home, jdk=java) as server,
-        setup_of(server, server=Server.OPENSEARCH) as setup,
-    ):
-        assert setup.run()[0] == 0
-        yield fill(server, documents)
+    session_opensearch.delete(INDICES)
+    with setup_of(session_opensearch, server=Server.OPENSEARCH) as setup:
+        assert setup.run("--force")[0] == 0
+    yield fill(session_opensearch, documents)
+    session_opensearch.delete(INDICES)
 
 
 @pytest.fixture(

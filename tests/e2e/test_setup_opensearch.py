@@ -14,29 +14,24 @@ import pytest
 
 from eventrouter.setup.mapping import Server
 from eventrouter.setup.mark import VERSION
-from tests.e2e.conftest import GetPart
 from tests.e2e.prepared import TEMPLATE, Setup, checked, setup_of, words
 from tests.programs import OpenSearch
-from tests.programs.jars import jdk
 
 pytestmark = pytest.mark.e2e
 TODAY = f"kube-events-{datetime.now(UTC):%Y.%m.%d}"
 
 
-@pytest.fixture(scope="module")
-def opensearch(part: GetPart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearch]:
-    home, java = part("opensearch"), jdk()
-    assert java is not None
-    with OpenSearch(tmp_path_factory.mktemp("opensearch"), home=home, jdk=java) as server:
-        yield server
+@pytest.fixture
+def opensearch(session_opensearch: OpenSearch) -> OpenSearch:
+    session_opensearch.request("DELETE", "/_index_template/*")
+    session_opensearch.delete("kube-events-*")
+    return session_opensearch
 
 
 @pytest.fixture
 def setup(opensearch: OpenSearch) -> Iterator[Setup]:
     with setup_of(opensearch, server=Server.OPENSEARCH) as command:
         yield command
-    opensearch.request("DELETE", "/_index_template/*")
-    opensearch.delete("kube-events-*")
 
 
 def test_from_nothing_and_again_and_no_value_is_refused(
@@ -81,6 +76,17 @@ def test_over_a_foreign_template_and_an_index_of_today(
     code, lines = setup.run()
     assert (code, words(lines)) == (1, ["created", "left", "left"])
     assert words(setup.run("--force")[1]) == ["unchanged", "replaced", "left"]
+
+
+def test_with_a_prefix(opensearch: OpenSearch, setup: Setup) -> None:
+    options = ("--index-prefix", "shop", "--shards", "2", "--replicas", "0")
+    assert words(setup.run(*options)[1]) == ["created", "created"]
+    assert words(setup.run(*options)[1]) == ["unchanged", "unchanged"]
+    opensearch.delete("shop-*")
+    opensearch.request("PUT", "/shop-2026.01.01/_create/1", {"verb": "ADDED"})
+    made = opensearch.request("GET", "/shop-2026.01.01")["shop-2026.01.01"]
+    assert made["mappings"]["dynamic"] == "false"
+    assert made["settings"]["index"]["number_of_shards"] == "2"
 
 
 def test_a_server_without_policies_is_named(opensearch: OpenSearch, setup: Setup) -> None:
