@@ -18,7 +18,13 @@ from tests.programs.part import Part, Recipe, installed, version_of
 ESSENTIAL = ("etcd", "kube-apiserver", "elasticsearch", "fluent-bit", "openssl")
 # What `python -m tests.programs NAME` stands for.
 GROUPS = {
-    "e2e": (*ESSENTIAL, "etcdutl", "opensearch", "chromium"),  # etcdutl: for one of the drills
+    "e2e": (
+        *ESSENTIAL,
+        "etcdutl",
+        "opensearch",
+        "chromium",
+        "grafana-schema",
+    ),  # etcdutl: for one of the drills
     "chart": ("helm", "helm-docs", "helm-unittest", "promtool"),
     "bench": ("go-informer",),
 }
@@ -81,6 +87,9 @@ _GO_PROGRAMS = (
         "github.com/prometheus/prometheus",
         "cmd/promtool",
         source=Source.INSTALLED,
+    ),
+    GoProgram(
+        "grafana-schema", "grafana", "github.com/grafana/grafana-foundation-sdk/go", is_own=True
     ),
     GoProgram("go-informer", "../../bench/go", "k8s.io/client-go", is_own=True),
 )
