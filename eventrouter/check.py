@@ -22,6 +22,7 @@ from eventrouter.kube.lease import KubeLease
 from eventrouter.kube.parsing import parse_object
 from eventrouter.ops.finding import Finding
 from eventrouter.ops.metrics import Metrics
+from eventrouter.ops.setup_report import SetupReports
 
 _SECONDS = 10.0
 
@@ -46,6 +47,7 @@ def check(settings: Config) -> Iterator[Finding]:
     if settings.buffer_path is not None:
         folder = settings.buffer_path
         yield _tried("buffer", partial(_buffer, folder))
+    yield from SetupReports(settings.setup_reports).findings()
 
 
 def _tried(link: str, attempt: Callable[[], str]) -> Finding:

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from math import nan
 from pathlib import Path
 
+from eventrouter.ops.finding import Finding
+
 _MAX_BYTES = 64 * 1024
 _UNKNOWN = "unknown"
 
@@ -67,9 +69,20 @@ class SetupReports:
 
     def notes(self) -> Iterator[str]:
         """A line for each incomplete setup."""
+        for finding in self.findings():
+            if finding.is_good is False:
+                yield f"{finding.link}: {finding.what}"
+
+    def findings(self) -> Iterator[Finding]:
+        """What the last run for each output came to."""
         for path in self._paths:
             report = SetupReport.read(path)
-            if report.is_complete is False:
-                # Whatever a server has said, it is one line.
-                problems = " ".join("; ".join(report.problems).split())
-                yield f"setup {path.stem}: the index {report.index} is not set up: {problems}"
+            what = {
+                True: f"the setup of {report.index} is complete",
+                None: f"nobody knows whether the setup of {report.index} is complete",
+                False: f"the setup of {report.index} did not complete",
+            }[report.is_complete]
+            # Whatever a server has said, it is one line.
+            problems = " ".join("; ".join(report.problems).split())
+            what = f"{what}: {problems}" if problems else what
+            yield Finding(f"setup {path.stem}", report.is_complete, what)

@@ -84,7 +84,7 @@ def test_an_index_made_before_the_template_is_seen_and_mended(start_sidecar, tmp
         )
         value, text = incomplete(watcher)
         assert value == 1
-        assert f"the index {INDEX} is not set up" in text
+        assert f"the setup of {INDEX} did not complete" in text
 
         # This Elasticsearch has no lifecycle policies: the front plays them.
         with elasticsearch, SearchServer(upstream=elasticsearch.url) as front:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from eventrouter.check import check
 from eventrouter.cli import parser, read_config
+from eventrouter.config import Config
+from eventrouter.ops.finding import Finding
 from eventrouter.ops.setup_report import SetupReport
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
@@ -70,7 +73,7 @@ def test_a_server_that_was_away_is_seen_until_setup_has_run(
     assert setup("--elasticsearch", url, "--report", file).code == 1
     assert shown(watcher) == "1.0"
     assert note(watcher) == (
-        "setup elasticsearch: the index kube-events-* is not set up:"
+        "setup elasticsearch: the setup of kube-events-* did not complete:"
         f" {url} did not answer: Connection refused\n"
     )
 
@@ -113,6 +116,27 @@ def test_a_login_that_was_taken_away_after_the_first_run_is_no_alarm(
     monkeypatch.setenv("EVENTROUTER_SETUP_API_KEY", "d3Jvbmc=")
     setup("--elasticsearch", elasticsearch.url, "--report", file)
     assert shown(watcher) == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("report", "finding"),
+    [
+        (SetupReport("a-*", True), (True, "the setup of a-* is complete")),
+        (SetupReport("a-*", False, ("b", "c")), (False, "the setup of a-* did not complete: b; c")),
+        (
+            SetupReport("a-*", None, ("no\nlogin",)),
+            (None, "nobody knows whether the setup of a-* is complete: no login"),
+        ),
+    ],
+)
+def test_the_check_tells_of_the_last_run(
+    kubeconfig: Path, file: Path, report: SetupReport, finding: tuple[bool | None, str]
+) -> None:
+    report.write(file)
+
+    found = list(check(Config(kubeconfig=str(kubeconfig), setup_reports=(file,))))[-1]
+
+    assert found == Finding("setup elasticsearch", *finding)
 
 
 def test_a_run_that_did_not_end_is_one_that_failed(watcher: Watcher) -> None:
