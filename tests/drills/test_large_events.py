@@ -27,16 +27,21 @@ def cgroup() -> Iterator[Path | None]:
 
 
 def test_large_events_through_the_charts_memory(cgroup: Path | None, drill: Drill) -> None:
-    """Listed at a start, under a steady load: the watcher needs no restart, all arrive whole."""
+    """Listed after a gap, under a steady load: the watcher needs no restart, all arrive whole."""
     pair = drill.pair()
     pair.watcher.cgroup = cgroup
     drill.follow(pair)
+    shipped = drill.client.newest_revision()
     pair.watcher.kill()
     for number in range(EVENTS):
         event = stored(drill.random, f"large-{number}", "x" * MESSAGE_BYTES)
         drill.etcd.put_all([event])
     # The API server may have written one of its own.
     assert take_down(drill.client, drill.ledger) >= EVENTS
+    # A watch would bring them one by one; with its position gone, the watcher lists them in pages.
+    drill.compaction.end()
+    drill.gaps[shipped] = drill.etcd.revision()
+    drill.etcd.compact(drill.gaps[shipped])
 
     with drill.under_load(10):
         pair.watcher.start(wait=False)
@@ -49,3 +54,4 @@ def test_large_events_through_the_charts_memory(cgroup: Path | None, drill: Dril
     drill.reckon()
     assert (pair.watcher.pid, pair.watcher.is_running) == (pid, True)
     assert peak < LIMIT_BYTES
+    assert pair.watcher.metrics().total("eventrouter_relist_total", reason="expired") == 1
