@@ -147,7 +147,9 @@ class Outage:
         return self.fluent_bit.cpu_seconds() / (time.monotonic() - self._began)
 
     def lines_a_minute(self) -> float:
-        """How many lines Fluent Bit has logged a minute, over at least one minute."""
+        """How many lines Fluent Bit has logged a minute, over at least one minute: also those of
+        answers that it logs.
+        """
         return len(self.log_lines) / max(1.0, (time.monotonic() - self._began) / 60)
 
     def missing(self, arrived: dict[str, float]) -> set[str]:
@@ -189,7 +191,7 @@ class Outage:
                 if line.startswith(b"{") and line.endswith(b"}"):
                     self.printed.setdefault(json.loads(line)["id"], time.monotonic())
             *whole, lines = (lines + log.read()).split(b"\n")
-            self.log_lines += [line.decode() for line in whole if line.startswith(b"[")]
+            self.log_lines += [line.decode() for line in whole]
 
     def __enter__(self) -> Self:
         for sink in self.sinks:

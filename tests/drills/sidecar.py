@@ -24,7 +24,7 @@ class LimitedFluentBit(FluentBit):
     """
 
     def command(self) -> list[str]:
-        return ["prlimit", "--nofile=1024:", *super().command()]
+        return ["prlimit", "--nofile=1024:", *super().command(), "-q"]
 
     def set(self, **variables: str) -> None:
         """Other variables from the next start on."""
@@ -92,6 +92,7 @@ def _output(sink: Sink) -> dict[str, Any]:
         for name, value in elasticsearch.items()
         if name in shared or name.startswith("net.")
     }
+    network["http.response_timeout"] = network["net.io_timeout"]  # the lower of the two counts
     return {"name": "http", "format": "json_lines", "json_date_key": False, **network, **place}
 
 
