@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from socket import socket
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.drills.drill import Drill, figure
 from tests.drills.kubeconfig import led_to
-from tests.drills.relay import Relay
+from tests.drills.relay import ThinLink
 from tests.e2e.direct import stored, take_down
 from tests.support.waiting import eventually
 
@@ -25,17 +23,6 @@ BYTES_A_SECOND = 80_000
 KEPT_SECONDS = figure(60, long=600)
 
 
-class ThinLink(Relay):
-    """Passes so many bytes a second from the server, on each connection."""
-
-    def answering(self, client: socket) -> Callable[[bytes], None]:
-        def pass_on(data: bytes) -> None:
-            time.sleep(len(data) / BYTES_A_SECOND)
-            client.sendall(data)
-
-        return pass_on
-
-
 def test_list_slower_than_compaction(drill: Drill) -> None:
     """After a gap: the list ends all the same, the watch begins, and no state since is missing.
 
@@ -43,7 +30,7 @@ def test_list_slower_than_compaction(drill: Drill) -> None:
     """
     port = urlsplit(drill.apiserver.url).port
     assert port is not None
-    with ThinLink(port) as link:
+    with ThinLink(port, bytes_a_second=BYTES_A_SECOND) as link:
         pair = drill.pair(kubeconfig=led_to(drill.kubeconfig, link.port))
         drill.follow(pair)
         with drill.under_load(5):
