@@ -372,7 +372,7 @@ def test_an_output_that_is_down_troubles_no_other(name):
     assert output["log_suppress_interval"] == "60s"
     if name not in ("kafka", "s3"):
         assert output["net.max_worker_connections"] == 16
-        assert output["net.io_timeout"] == "60s"
+        assert output["net.io_timeout"] == "180s"
         assert output["workers"] == 1
     assert output["retry_limit"] == (1_000_000 if name == "s3" else "no_limits")
 

@@ -39,6 +39,16 @@ def memory_limited(limit: int) -> Iterator[Path | None]:
     yield None
 
 
+def killed_for_memory(path: Path) -> int:
+    """How many processes of the cgroup the kernel has killed for want of memory."""
+    for name in ("memory.oom_control", "memory.events"):
+        if (path / name).exists():
+            found = re.search(r"^oom_kill (\d+)$", (path / name).read_text(), re.MULTILINE)
+            assert found is not None
+            return int(found[1])
+    raise FileNotFoundError(path / "memory.events")
+
+
 def _own_unified() -> str:
     """The group of version 2 that this process is in, below the root."""
     found = re.search(r"^0::/(.*)$", Path("/proc/self/cgroup").read_text(), re.MULTILINE)

@@ -47,7 +47,7 @@ RECOVERY_SECONDS = figure(180.0, long=600.0)
 class Drill:
     """The programs, the load with its ledger, and what becomes of it.
 
-    `gaps` are as in `expected_documents`: history that the drill took from the API server.
+    `gaps` and `slow_lists` are as in `expected_documents`: history that the API server lacks.
     `blurs` are stretches of revisions, from one to another, after which a state must be there but
     its verb and old state need not be known: a new start without a position.
     """
@@ -78,6 +78,7 @@ class Drill:
         self.compaction = Compaction(etcd, apiserver, interval=every, rng=self.random)
         self.listed_at = 0
         self.gaps: dict[int, int] = {}
+        self.slow_lists: dict[int, int] = {}
         self.blurs: list[tuple[int, int]] = []
         self.seconds = 0.0
         self.note = ""
@@ -251,11 +252,12 @@ class Drill:
             pair.kill()
 
     def _shared_checkpoint(self) -> dict[str, Any]:
-        checkpoint: dict[str, Any] = json.loads(self._checkpoint.read_text())
-        return checkpoint
+        return dict(json.loads(self._checkpoint.read_text()))
 
     def _expected(self) -> dict[str, Expected]:
-        expected = expected_documents(self.ledger, listed_at=self.listed_at, gaps=self.gaps)
+        expected = expected_documents(
+            self.ledger, listed_at=self.listed_at, gaps=self.gaps, slow_lists=self.slow_lists
+        )
         for state in self.ledger.states:
             if any(first < state.revision <= last for first, last in self.blurs):
                 want = expected[state.id]
@@ -291,8 +293,7 @@ class Drill:
         return {found["_id"] for found in answer["docs"] if found.get("found")}
 
     def _told(self, found: Comparison) -> str:
-        tails = "".join(pair.watcher.log_tail(15) for pair in self._pairs)
-        return f"{self.row}\n{found}\n{tails}"
+        return f"{self.row}\n{found}\n" + "".join(pair.watcher.log_tail(15) for pair in self._pairs)
 
 
 def _index(state: State) -> str:

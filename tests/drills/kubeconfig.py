@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from pathlib import Path
+
+from tests.support.kubeconfig import write_exec_plugin
+
+CREDENTIAL = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
 
 
 def administrator(kubeconfig: Path) -> str:
@@ -33,3 +38,30 @@ def with_ca_inline(kubeconfig: Path, ca_file: Path) -> Path:
     path.touch(mode=0o600)
     path.write_text(json.dumps(config))
     return path
+
+
+def with_exec_plugin(kubeconfig: Path) -> Path:
+    """A copy of the kubeconfig without its token: a plugin reads that from the kubeconfig."""
+    script = kubeconfig.with_suffix(".py")
+    script.write_text(
+        "import json\n"
+        f"token = json.load(open({str(kubeconfig)!r}))['users'][0]['user']['token']\n"
+        f"print(json.dumps({CREDENTIAL!r} | {{'status': {{'token': token}}}}))\n"
+    )
+    config = json.loads(kubeconfig.read_text())
+    config["users"][0]["user"] = write_exec_plugin(
+        kubeconfig.with_suffix(".plugin"), f"exec {sys.executable} {script}"
+    )
+    path = kubeconfig.with_name(f"{kubeconfig.stem}-exec.kubeconfig")
+    path.write_text(json.dumps(config))
+    return path
+
+
+def replace_token(kubeconfig: Path, token: str) -> None:
+    """Have the kubeconfig hold another token, at one moment."""
+    config = json.loads(kubeconfig.read_text())
+    config["users"][0]["user"]["token"] = token
+    new = kubeconfig.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_text(json.dumps(config))
+    new.replace(kubeconfig)

@@ -33,6 +33,7 @@ class Outage:
 
     `optional` has the sinks that may drop events, and the bytes that each may fill. All others are
     required. `service` and `network` replace settings of the service and of the sinks' outputs.
+    Without `prints` nothing goes to stdout.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Outage:
         service: dict[str, Any] | None = None,
         network: dict[str, Any] | None = None,
         flush_seconds: float = 1.0,
+        prints: bool = True,
     ) -> None:
         self.directory = directory
         self.required = list(required)
@@ -59,10 +61,13 @@ class Outage:
         self.fluent_bit = LimitedFluentBit(
             directory / "fluent-bit",
             binary=binary,
-            config=write_config(directory, required, optional or {}, service or {}, network or {}),
+            config=write_config(
+                directory, required, optional or {}, service or {}, network or {}, prints=prints
+            ),
             variables={"OPTIONAL_PORT": str(free_port()), "FLUSH": str(flush_seconds)},
         )
         self.fluent_bit.output_path = directory / "stdout"
+        self._prints = prints
         self._began = time.monotonic()
         self._stopping = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -147,7 +152,9 @@ class Outage:
         return self.fluent_bit.cpu_seconds() / (time.monotonic() - self._began)
 
     def lines_a_minute(self) -> float:
-        """How many lines Fluent Bit has logged a minute, over at least one minute."""
+        """How many lines Fluent Bit has logged a minute, over at least one minute: also those of
+        answers that it logs.
+        """
         return len(self.log_lines) / max(1.0, (time.monotonic() - self._began) / 60)
 
     def missing(self, arrived: dict[str, float]) -> set[str]:
@@ -166,6 +173,11 @@ class Outage:
             for arrived in self._healthy()
         )
 
+    def lost(self) -> set[str]:
+        """What was acknowledged and is missing in a required sink, or on stdout."""
+        required = [*self._stdout(), *(sink.arrived for sink in self.required)]
+        return set().union(*map(self.missing, required))
+
     def dropped(self, sink: Sink) -> float:
         """How many events Fluent Bit says that it dropped for this sink."""
         name = "fluentbit_output_dropped_records_total"
@@ -176,7 +188,10 @@ class Outage:
         return f"{len(self.acked)} acknowledged; stdout {len(self.printed)}, {had}"
 
     def _healthy(self) -> list[dict[str, float]]:
-        return [self.printed, *(sink.arrived for sink in self.sinks if not sink.is_sick)]
+        return [*self._stdout(), *(sink.arrived for sink in self.sinks if not sink.is_sick)]
+
+    def _stdout(self) -> list[dict[str, float]]:
+        return [self.printed] if self._prints else []
 
     def _read(self) -> None:
         """Note when each event is printed, and what Fluent Bit logs."""
@@ -189,7 +204,7 @@ class Outage:
                 if line.startswith(b"{") and line.endswith(b"}"):
                     self.printed.setdefault(json.loads(line)["id"], time.monotonic())
             *whole, lines = (lines + log.read()).split(b"\n")
-            self.log_lines += [line.decode() for line in whole if line.startswith(b"[")]
+            self.log_lines += [line.decode() for line in whole]
 
     def __enter__(self) -> Self:
         for sink in self.sinks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
@@ -98,3 +99,20 @@ class Relay:
         with self._lock:
             self._open.discard(source)
         source.close()
+
+
+class ThinLink(Relay):
+    """Passes so many bytes a second from the server, on each connection."""
+
+    def __init__(self, target: int, *, bytes_a_second: float) -> None:
+        super().__init__(target)
+        self._bytes_a_second = bytes_a_second
+
+    def answering(self, client: socket.socket) -> Callable[[bytes], None]:
+        """As slowly as that."""
+
+        def pass_on(data: bytes) -> None:
+            time.sleep(len(data) / self._bytes_a_second)
+            client.sendall(data)
+
+        return pass_on

@@ -24,7 +24,7 @@ class LimitedFluentBit(FluentBit):
     """
 
     def command(self) -> list[str]:
-        return ["prlimit", "--nofile=1024:", *super().command()]
+        return ["prlimit", "--nofile=1024:", *super().command(), "-q"]
 
     def set(self, **variables: str) -> None:
         """Other variables from the next start on."""
@@ -55,6 +55,8 @@ def write_config(
     optional: dict[Sink, str],
     service: dict[str, Any],
     network: dict[str, Any],
+    *,
+    prints: bool,
 ) -> Path:
     """The project's files, and outputs for the sinks as the chart has them. `service` and `network`
     replace settings of the service and of these outputs.
@@ -64,9 +66,10 @@ def write_config(
         _output(sink) | network | {"match": "optional.*", "storage.total_limit_size": limit}
         for sink, limit in optional.items()
     ]
-    (stdout,) = _outputs("outputs/stdout.yaml")
-    del stdout["match"]
-    outputs.append(stdout | {"match_regex": NOT_OPTIONAL})
+    if prints:
+        (stdout,) = _outputs("outputs/stdout.yaml")
+        del stdout["match"]
+        outputs.append(stdout | {"match_regex": NOT_OPTIONAL})
     pipeline = yaml.safe_load((FLUENT / "pipeline.yaml").read_text())
     pipeline["service"] |= service
     first = _write(directory / "pipeline.yaml", pipeline)
@@ -92,6 +95,7 @@ def _output(sink: Sink) -> dict[str, Any]:
         for name, value in elasticsearch.items()
         if name in shared or name.startswith("net.")
     }
+    network["http.response_timeout"] = network["net.io_timeout"]  # the lower of the two counts
     return {"name": "http", "format": "json_lines", "json_date_key": False, **network, **place}
 
 

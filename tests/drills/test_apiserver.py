@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.drills.drill import Drill, figure
-from tests.drills.kubeconfig import led_to, with_ca_inline
+from tests.drills.kubeconfig import led_to, replace_token, with_ca_inline
 from tests.drills.relay import Relay
 from tests.drills.twin import TwinApiServer
 from tests.e2e.conftest import GetPart
@@ -140,12 +139,7 @@ def test_token_made_invalid_and_replaced(drill: Drill, relay: Relay) -> None:
         answer = drill.client.call(
             "POST", f"{ACCOUNTS}/eventrouter/token", {"spec": {"expirationSeconds": 3600}}
         )
-        config = json.loads(kubeconfig.read_text())
-        config["users"][0]["user"]["token"] = answer["status"]["token"]
-        new = kubeconfig.with_suffix(".new")
-        new.touch(mode=0o600)
-        new.write_text(json.dumps(config))
-        new.replace(kubeconfig)
+        replace_token(kubeconfig, answer["status"]["token"])
 
     # A kubeconfig is read at most once a minute: longer than the short form keeps history.
     drill.compaction.end()

@@ -87,18 +87,28 @@ def expected_document(
 
 
 def expected_documents(
-    ledger: Ledger, *, listed_at: int, gaps: Mapping[int, int] | None = None
+    ledger: Ledger,
+    *,
+    listed_at: int,
+    gaps: Mapping[int, int] | None = None,
+    slow_lists: Mapping[int, int] | None = None,
 ) -> dict[str, Expected]:
     """All documents by id, for a watcher that first listed at this revision and then followed.
 
     `gaps` are the times it was away for too long: from the last revision that it is known to have
     shipped, to the revision that was compacted meanwhile. Of the states in between, the
-    API server has only those that were current at the latter.
+    API server has only those that were current at the latter. `slow_lists` says by the first of the
+    two at which revision a list ended that took longer than the API server held the second: it has
+    only what still stood then.
     """
     expected = {}
     for state in ledger.current(listed_at).values():
         expected[state.id] = expected_document(state, state.previous, sighting=Sighting.LISTED)
-    survivors = {compacted: ledger.current(compacted) for compacted in (gaps or {}).values()}
+    survivors: dict[int, set[str]] = {}
+    for shipped, compacted in (gaps or {}).items():
+        survivors[compacted] = set(ledger.current(compacted))
+        if shipped in (slow_lists or {}):
+            survivors[compacted] &= ledger.current((slow_lists or {})[shipped]).keys()
     for state in ledger.since(listed_at):
         sighting = Sighting.WATCHED
         for shipped, compacted in (gaps or {}).items():

@@ -159,6 +159,18 @@ def test_a_gap_excuses_only_what_was_overwritten_in_it() -> None:
     assert None not in expected["uid-a-40"].old_events
 
 
+def test_a_slow_list_excuses_what_was_overwritten_before_it_ended_and_nothing_since() -> None:
+    """Listed from 30 on, until 45: by then 25 was overwritten by 40, which came by the watch."""
+    ledger = Ledger()
+    for name, revision in (("a", 10), ("a", 25), ("b", 26), ("a", 40), ("a", 50)):
+        ledger.record(answer(name, revision))
+
+    expected = expected_documents(ledger, listed_at=10, gaps={10: 30}, slow_lists={10: 45})
+
+    required = {id_ for id_, want in expected.items() if want.is_required}
+    assert required == {"uid-a-10", "uid-b-26", "uid-a-40", "uid-a-50"}
+
+
 def test_an_update_that_changed_nothing_is_no_state() -> None:
     ledger = Ledger()
     first = ledger.record(answer("a", 10))

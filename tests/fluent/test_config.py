@@ -27,6 +27,8 @@ OUTPUT_FILES = sorted((FLUENT / "outputs").glob("*.yaml"))
 EXAMPLES = sorted((FLUENT / "examples").glob("*.yaml"))
 TAGS = [f"kube.events.{type_}" for type_ in ("normal", "warning", "other")]
 
+LINES_A_MINUTE = 6
+
 # A waiting chunk has a page at least, and one task (FLB_CONFIG_DEFAULT_TASK_MAP_SIZE_LIMIT).
 CHUNK_BYTES = 4096
 MOST_CHUNKS = 16_384
@@ -194,13 +196,17 @@ def test_a_failing_output_writes_few_lines(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [*OUTPUT_FILES, *EXAMPLES], ids=lambda path: path.name)
-def test_a_hung_server_holds_few_connections(path: Path) -> None:
+def test_a_hung_server_holds_few_connections_and_writes_few_lines(path: Path) -> None:
     for output in load(path)["pipeline"]["outputs"]:
         if output["name"] not in NEVER_FAILS | {"kafka"}:
             assert output["net.max_worker_connections"] <= 32, "connections are descriptors as well"
             assert output["net.io_timeout"], (
                 f"{output['name']} must have net.io_timeout: a server that never answers would "
                 "hold its chunk for ever"
+            )
+            timeout = int(output["net.io_timeout"].removesuffix("s"))
+            assert output["net.max_worker_connections"] * 60 / timeout < LINES_A_MINUTE, (
+                "each connection to a hung server ends with a line that nothing suppresses"
             )
 
 

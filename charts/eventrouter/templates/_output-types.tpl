@@ -90,6 +90,8 @@ timestamp_format: iso8601_ns
 rdkafka.enable.idempotence: true
 # Never give a record up: 0 is no limit.
 rdkafka.message.timeout.ms: 0
+# The default tries ten times a second at first, and writes lines of each try.
+rdkafka.reconnect.backoff.ms: 10000
 rdkafka.security.protocol: {{ ternary "SASL_" "" $hasLogin }}{{ ternary "SSL" "PLAINTEXT" $tls.enabled }}
 {{- if $hasLogin }}
 rdkafka.sasl.mechanism: {{ .output.auth.mechanism }}

@@ -158,7 +158,9 @@ Fluent Bit matches an expression at the beginning only, and takes one that match
 
 {{/*
 What keeps an output that is down, hangs or refuses from troubling others: few connections that end, and
-few lines in the log. The interval is a switch: it is 10 seconds in truth, for each worker.
+few lines in the log. The interval is a switch: it is 10 seconds in truth, for each worker. A connection
+that ends after net.io_timeout writes a line that nothing holds back, so the time is three minutes; the
+plugin `http` has a limit of its own beside it.
 */}}
 {{- define "eventrouter.output.common" -}}
 {{- if has "log" .output.common }}
@@ -168,8 +170,11 @@ log_suppress_interval: 60s
 workers: 1
 net.connect_timeout: 10s
 net.connect_timeout_log_error: false
-net.io_timeout: 60s
+net.io_timeout: 180s
 net.max_worker_connections: 16
+{{- if eq .output.plugin "http" }}
+http.response_timeout: 180s
+{{- end }}
 {{- end }}
 {{- end }}
 
