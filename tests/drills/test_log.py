@@ -26,10 +26,10 @@ def test_hung_output_writes_few_lines(
     part: Callable[[str], Path],  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    """It takes requests and answers none, at ten events a second for two timeouts."""
+    """It takes requests and answers none, at ten events a second for longer than its timeout."""
     hung = Sink("hung", Mood.HUNG)
     with Outage(tmp_path, binary=part("fluent-bit"), optional={hung: "24M"}) as outage:
-        outage.load(10.0, events=figure(4_000, long=12_000))
+        outage.load(10.0, events=figure(2_400, long=12_000))
         outage.settle()
         assert outage.log_lines, "the operator has to see which output it is"
         assert outage.lines_a_minute() <= LINES_A_MINUTE, "\n".join(outage.log_lines[-20:])
