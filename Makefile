@@ -107,7 +107,7 @@ recording: $(VENV)/.dev  ## record `make run` anew, as the picture in the README
 	@$(BIN)/python -m docs.pictures.record
 
 test: $(VENV)/.dev  ## set up and run the fast suite; ARGS="-k sender" and the like
-	@$(BIN)/python -m pytest -m "not e2e" $(ARGS)
+	@$(BIN)/python -m pytest -m "not e2e" $(TWO) $(ARGS)
 
 lint: $(VENV)/.dev  ## ruff, yamllint, codespell
 	@$(BIN)/ruff check .
@@ -125,7 +125,7 @@ format: $(VENV)/.dev  ## let ruff repair and format what it can
 e2e: $(VENV)/.dev  ## the end-to-end suite, on real programs; builds those that it can
 	@$(BIN)/python -m tests.programs e2e chart
 	@failed=0; \
-	$(BIN)/python -m pytest -m e2e tests/e2e tests/chart $(ARGS) || failed=1; \
+	$(BIN)/python -m pytest -m e2e tests/e2e tests/chart $(TWO) $(ARGS) || failed=1; \
 	$(RUN_DRILLS) $(ARGS) || failed=1; \
 	exit $$failed
 
@@ -159,9 +159,9 @@ clean:  ## remove .venv, caches and builds
 LOCK = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --custom-compile-command "make lock"
 
-# Two at a time, each with programs of its own: most of a drill is waiting.
-RUN_DRILLS = $(BIN)/python -m pytest -m e2e tests/drills -n 2 --dist loadfile \
-	--no-loadscope-reorder
+# Two tests at a time, each with programs of its own: most of a test is waiting. ARGS="-n 0": one.
+TWO = -n 2 --dist loadfile --no-loadscope-reorder
+RUN_DRILLS = $(BIN)/python -m pytest -m e2e tests/drills $(TWO)
 
 # `on` and `off` are what Fluent Bit's documentation uses. A chart's templates are not yet YAML.
 YAMLLINT := {extends: default, ignore: [.venv/, .venv-lock/, "charts/*/templates/"], rules: { \

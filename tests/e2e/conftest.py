@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +21,10 @@ from tests.programs import ApiServer, Elasticsearch, Etcd, FluentBit, OpenSearch
 from tests.programs.catalog import ESSENTIAL, find
 from tests.programs.jars import jdk
 
+_MISSING = "MISSING:"
 CONFIG = Path(__file__).parents[2] / "fluent" / "fluent-bit.yaml"
-_asked_for: dict[str, Part] = {}
+# By name, what the summary says of the programs that tests asked for.
+_asked_for: dict[str, str] = {}
 
 GetPart = Callable[[str], Path]
 
@@ -31,14 +34,13 @@ def part() -> GetPart:
     """Where a program is. If an essential one is missing, every test is skipped before anything is
     started. The summary repeats what is missing.
     """
-    for name in ESSENTIAL:
-        _asked_for[name] = find(name)
-    missing = [f"{found.name}: {found.remedy}" for found in _asked_for.values() if not found.path]
+    parts = [_found(name) for name in ESSENTIAL]
+    missing = [f"{found.name}: {found.remedy}" for found in parts if not found.path]
     if missing:
         pytest.skip(f"REAL PARTS MISSING: {'; '.join(missing)}")
 
     def get(name: str) -> Path:
-        found = _asked_for[name] = find(name)
+        found = _found(name)
         if found.path is None:  # one that only some tests need
             pytest.skip(f"REAL PART MISSING: {found.name}: {found.remedy}")
         return found.path
@@ -145,13 +147,29 @@ def pipeline(
     watcher.kill()
 
 
+def _found(name: str) -> Part:
+    found = find(name)
+    _asked_for[name] = found.version if found.is_there else f"{_MISSING} {found.remedy}"
+    return found
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist tells the process that prints the summary."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["parts"] = _asked_for
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """That process listens. A worker that was killed has said nothing."""
+    _asked_for.update(getattr(node, "workeroutput", {}).get("parts", {}))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Which real programs the run had, so that a green run cannot hide that it ran nothing."""
     if not _asked_for:
         return
     terminalreporter.section("real parts")
-    for name, found in _asked_for.items():
-        if found.is_there:
-            terminalreporter.line(f"{name:<15} {found.version}")
-        else:
-            terminalreporter.line(f"{name:<15} MISSING: {found.remedy}", red=True, bold=True)
+    for name, text in sorted(_asked_for.items()):
+        is_missing = text.startswith(_MISSING)
+        terminalreporter.line(f"{name:<15} {text}", red=is_missing, bold=is_missing)
