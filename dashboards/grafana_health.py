@@ -94,10 +94,10 @@ SECTIONS: tuple[Section, ...] = (
               (increase("eventrouter_relist_total", "reason"),)),
     )),
     ("What goes wrong inside", 8, (
-        Graph("Errors that are being retried", "By stage and type.", 8, "none",
+        Graph("Errors that are being retried", "By stage and type.", 6, "none",
               (increase("eventrouter_errors_total", "stage, error_type"),)),
         Graph("Failures", "Checkpoints that could not be written, connections to Fluent Bit that"
-              " failed, requests and watches that did not end well.", 8, "none",
+              " failed, requests and watches that did not end well.", 6, "none",
               (increase("eventrouter_checkpoint_writes_total", "result", "checkpoint",
                          'result="failed"'),
                increase("eventrouter_forward_connects_total", "result", "connection",
@@ -105,11 +105,15 @@ SECTIONS: tuple[Section, ...] = (
                increase("eventrouter_list_total", "result", "list", 'result!="ok"'),
                increase("eventrouter_watch_total", "result", "watch", 'result!="closed"'))),
         Graph("Resent or given up", "Chunks that were sent more than once, and records that the"
-              " next leader sends again.", 8, "none",
+              " next leader sends again.", 6, "none",
               (Query("sum(increase(eventrouter_chunks_sent_total{PAIR}[$__rate_interval]))"
                      " - sum(increase(eventrouter_chunks_acked_total{PAIR}[$__rate_interval]))"
                      " > 0", "chunks"),
                increase("eventrouter_events_abandoned_total", "type", "given up"))),
+        Graph("Indices that are not set up", "1 while no pod's setup of the index was complete:"
+              " /readyz of the watcher says why.", 6, "none",
+              (Query("min by (output, index) (eventrouter_setup_incomplete{PAIR}) == 1",
+                     "{{output}}: {{index}}"),)),
     )),
     ("What it costs", 8, (
         Graph("Memory of the watcher", "Resident, by pod.", 8, "bytes",

@@ -24,6 +24,7 @@ def our_samples() -> dict[str, set[str]]:
     series = Labels("Warning", "BackOff", "Pod", "shop")
     metrics.add_occurrences(lambda: [(series, 1)], lambda: 1, limit=1)
     metrics.add_enrichment(lambda: 0)
+    metrics.add_setup(lambda: [(("elasticsearch", "kube-events-*"), 0)])
     return {
         sample.name: set(sample.labels)
         for metric in metrics.registry.collect()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from eventrouter.ops.setup_report import SetupReport
 from tests.chart.recording import Recording
 from tests.dashboards.promql import check_answers, expressions, without_threshold
 from tests.e2e.conftest import CONFIG, GetPart
@@ -33,6 +34,8 @@ def test_every_expression_has_an_answer(
     sidecar = FluentBit(
         tmp_path / "fluent-bit", binary=part("fluent-bit"), config=CONFIG, variables=dead
     )
+    report = tmp_path / "elasticsearch.json"
+    SetupReport("kube-events-*", False, ("the login may not",)).write(report)
     with sidecar:
         watcher = Watcher(
             tmp_path / "watcher",
@@ -40,7 +43,11 @@ def test_every_expression_has_an_answer(
             forward=sidecar.forward_url,
             checkpoint="lease:team-a/eventrouter",
             buffer_path=sidecar.buffer_path,
-            options=["--count-events", "true", "--enrich", "Namespace"],
+            options=[
+                *("--count-events", "true"),
+                *("--enrich", "Namespace"),
+                *("--setup-reports", str(report)),
+            ],
         )
         with watcher:
             for number in range(5):
