@@ -110,10 +110,10 @@ SECTIONS: tuple[Section, ...] = (
                      " - sum(increase(eventrouter_chunks_acked_total{PAIR}[$__rate_interval]))"
                      " > 0", "chunks"),
                increase("eventrouter_events_abandoned_total", "type", "given up"))),
-        Graph("Indices that are not set up", "1 while no pod's setup of the index was complete:"
-              " /readyz of the watcher says why.", 6, "none",
-              (Query("min by (output, index) (eventrouter_setup_incomplete{PAIR}) == 1",
-                     "{{output}}: {{index}}"),)),
+        Graph("Indices that are not set up", "1 for each pod whose setup did not complete:"
+              " its /readyz says why.", 6, "none",
+              (Query("eventrouter_setup_incomplete{PAIR} == 1",
+                     "{{cluster}} {{namespace}}/{{pod}}: {{index}} of {{output}}"),)),
     )),
     ("What it costs", 8, (
         Graph("Memory of the watcher", "Resident, by pod.", 8, "bytes",

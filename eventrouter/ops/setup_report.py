@@ -43,7 +43,7 @@ class SetupReport:
                 content[key] for key in ("index", "is_complete", "problems")
             )
         except FileNotFoundError:
-            return cls(_UNKNOWN, False, ("it did not end, and left no report",))
+            return cls(_UNKNOWN, False, ("it left no report: read its log",))
         except (OSError, ValueError, KeyError, TypeError):
             return cls(_UNKNOWN, False, ("its report cannot be read",))
         is_known = is_complete is True or is_complete is False

@@ -21,7 +21,7 @@ from eventrouter.setup.plan import Action, decide
 from eventrouter.setup.report import Line, reported
 from eventrouter.setup.settings import Settings, parser, read_settings
 from eventrouter.setup.target import Target
-from eventrouter.setup.today import is_made_by_template, replace, todays_index
+from eventrouter.setup.today import check_replaceable, is_made_by_template, replace, todays_index
 
 
 def main(argv: Sequence[str], stop: Stop) -> int:
@@ -157,6 +157,7 @@ def _settle_index(
     if is_made:
         return "unchanged", "made by the template", True
     if settings.replaces_index and is_template_good:
+        check_replaceable(target, index)
         text = "made without the template; the next event makes it anew"
         if settings.is_dry_run:
             return "would be deleted", text, True

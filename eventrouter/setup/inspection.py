@@ -98,7 +98,8 @@ class _Look:
             return True, "made by the template"
         return False, (
             "made without the template, so events may be refused until tomorrow's index;"
-            f" to have it made anew, without the events in it, {self._setup[:-1]} --replace-index`"
+            f" to delete it with its events, so that the next event makes it anew,"
+            f" {self._setup[:-1]} --replace-index`"
         )
 
     def _elasticsearch_login(self) -> tuple[bool | None, str]:

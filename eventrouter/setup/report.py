@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,24 +27,26 @@ class Line:
 
 
 def reported(lines: Iterable[Line], path: Path, *, index: str, has_login: bool) -> Iterator[Line]:
-    """Pass the lines on, then write the report of them. A run that is killed leaves none."""
-    with suppress(OSError):
-        path.unlink()
+    """Pass the lines on, then write the report of them. Until then, it says that the run did not
+    end, as one that is killed never does.
+    """
+
+    def leave(is_complete: bool | None, *problems: str) -> None:
+        try:
+            SetupReport(index, is_complete, problems).write(path)
+        except OSError as error:
+            log.warning("The report %s cannot be written: %s", path, error.strerror)
+
+    leave(False, "it did not end")
     problems: list[str] = []
-    is_complete: bool | None = True
     try:
         for line in lines:
             if not line.is_good:
                 problems.append(f"{line.object}: {line.text}")
-                is_complete = False
             yield line
     except TargetError as error:
-        problems.append(str(error))
         # The Secret for setup may be taken away after the first run.
-        is_complete = None if error.status == 401 and not has_login else False
+        is_unknown = error.status == 401 and not has_login
+        leave(None if is_unknown else False, *problems, str(error))
         raise
-    finally:
-        try:
-            SetupReport(index, is_complete, tuple(problems)).write(path)
-        except OSError as error:
-            log.warning("The report %s cannot be written: %s", path, error.strerror)
+    leave(not problems, *problems)

@@ -30,6 +30,7 @@ def setup_role(server: Server, parameters: Parameters) -> Json:
             "cluster:admin/opendistro/ism/policy/write",
             "indices:admin/index_template/get",
             "indices:admin/index_template/put",
+            "indices:admin/index_template/simulate_index",
         ],
         parameters,
         ["manage"],

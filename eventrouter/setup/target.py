@@ -78,9 +78,11 @@ class Target:
             return None
         return self._checked("GET", path, status, answer, privilege)
 
-    def post(self, path: str, body: Mapping[str, Any], *, privilege: str) -> Json:
-        """The answer to a question that has a body. Raises TargetError."""
-        status, answer = self._ask("POST", path, json.dumps(body).encode())
+    def post(self, path: str, body: Mapping[str, Any] | None, *, privilege: str) -> Json:
+        """The answer to a question, most of which have a body. Raises TargetError."""
+        status, answer = self._ask(
+            "POST", path, None if body is None else json.dumps(body).encode()
+        )
         return self._checked("POST", path, status, answer, privilege)
 
     def put(self, path: str, body: Mapping[str, Any], *, privilege: str) -> Json:
@@ -89,15 +91,27 @@ class Target:
         return self._checked("PUT", path, status, answer, privilege)
 
     def delete(self, path: str, *, privilege: str) -> None:
-        """Delete what is at `path`, if anything is. Raises TargetError."""
-        status, answer = self._ask("DELETE", path, None)
+        """Delete what is at `path`, if anything is. Raises TargetError.
+
+        Tried once: if only the answer was lost, another has been made since, and must stay.
+        """
+        status, answer = self._ask("DELETE", path, None, is_tried_again=False)
         if status != 404 or not answer:
             self._checked("DELETE", path, status, answer, privilege)
 
     def send(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        is_tried_again: bool = True,
     ) -> tuple[int, bytes]:
-        """Status and body of the answer. Waits while the server is away. Raises TargetUnusable."""
+        """Status and body of the answer. Waits while the server is away, if it may try again.
+
+        Raises TargetUnusable.
+        """
         backoff = Backoff(first=0.5, cap=5.0)
         is_told = False
         while True:
@@ -105,6 +119,10 @@ class Target:
                 return self._once(method, path, body, headers)
             except _Away as error:
                 left = self._deadline - self._clock.monotonic()
+                if not is_tried_again:
+                    raise TargetUnusable(
+                        f"{self.url} did not answer {method} {path}: {error}"
+                    ) from error
                 if left <= 0 or self._stop.is_set():
                     tried = f" for {self._wait_seconds:g} s" if self._wait_seconds else ""
                     raise TargetUnusable(f"{self.url} did not answer{tried}: {error}") from error
@@ -113,10 +131,12 @@ class Target:
                     is_told = True
                 self._stop.wait(min(backoff.next(), left))
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, Json]:
+    def _ask(
+        self, method: str, path: str, body: bytes | None, *, is_tried_again: bool = True
+    ) -> tuple[int, Json]:
         """Status and answer, an empty one if it is no JSON."""
         headers = {"Content-Type": "application/json"} if body else {}
-        status, data = self.send(method, path, body, headers)
+        status, data = self.send(method, path, body, headers, is_tried_again=is_tried_again)
         try:
             answer = json.loads(data)
         except ValueError:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from eventrouter.errors import TargetError
 from eventrouter.setup.objects import Parameters
-from eventrouter.setup.target import Target
+from eventrouter.setup.target import Json, Target
 
 
 def todays_index(parameters: Parameters, *, now: datetime) -> str:
@@ -21,10 +21,27 @@ def is_made_by_template(target: Target, index: str, parameters: Parameters) -> b
     if answer is None:
         return None
     try:
-        mappings = next(iter(answer.values()))["mappings"]
-        return str(mappings.get("dynamic")).lower() == "false"
+        return _is_ours(next(iter(answer.values())))
     except (KeyError, TypeError, AttributeError) as error:
         raise TargetError(f"GET /{index} gives an answer of another form") from error
+
+
+def check_replaceable(target: Target, index: str) -> None:
+    """Raise TargetError unless the template would make the index anew.
+
+    Another template of a higher priority may be for it.
+    """
+    path = f"/_index_template/_simulate_index/{index}"
+    answer = target.post(path, None, privilege="the cluster privilege manage_index_templates")
+    try:
+        is_ours = _is_ours(answer["template"])
+    except (KeyError, TypeError, AttributeError):
+        is_ours = False  # a template without mappings
+    if not is_ours:
+        raise TargetError(
+            "made without the template, and so would the next one be:"
+            " another template with a higher priority is for it"
+        )
 
 
 def replace(target: Target, index: str, parameters: Parameters) -> None:
@@ -32,3 +49,8 @@ def replace(target: Target, index: str, parameters: Parameters) -> None:
     target.delete(f"/{index}", privilege=f"delete_index on {parameters.pattern}")
     if is_made_by_template(target, index, parameters) is False:
         raise TargetError("it was deleted, and made again without the template")
+
+
+def _is_ours(content: Json) -> bool:
+    """Whether an index, or what a template gives one, has the template's mappings."""
+    return str(content["mappings"].get("dynamic")).lower() == "false"

@@ -13,7 +13,7 @@ from eventrouter.setup.mapping import Server
 from eventrouter.setup.mark import VERSION
 from eventrouter.setup.objects import Parameters, objects
 from tests.integration.setup_command import SetupCommand
-from tests.support.searchserver import SearchServer
+from tests.support.searchserver import Json, Refused, SearchServer
 
 POLICY = {
     Server.ELASTICSEARCH: "/_ilm/policy/kube-events",
@@ -217,6 +217,47 @@ def test_it_replaces_such_an_index_if_asked_to_and_only_then(
     search.objects[index] = {"mappings": {"dynamic": "false"}}
     assert setup(*at(search), "--replace-index").words == ["unchanged"] * 3
     assert index in search.objects
+
+
+def test_it_deletes_no_index_that_another_template_would_make_anew(
+    search: SearchServer, setup: SetupCommand
+) -> None:
+    """Ours is as it should be, but of a lower priority."""
+    index = f"/kube-events-{datetime.now(UTC):%Y.%m.%d}"
+    setup(*at(search))
+    theirs = {"index_patterns": ["kube-*"], "priority": 1000, "template": {"mappings": {}}}
+    search.objects |= {index: {"mappings": {}}, "/_index_template/theirs": theirs}
+
+    outcome = setup(*at(search), "--replace-index")
+
+    assert (outcome.code, outcome.words) == (1, ["unchanged", "unchanged", "FAILED"])
+    assert "another template with a higher priority is for it" in outcome.lines[2]
+    assert index in search.objects
+
+
+def test_an_index_is_deleted_once_though_the_answer_was_lost(setup: SetupCommand) -> None:
+    """The next event has made it again, by the template: a second try would take that one."""
+    with LossyServer() as server:
+        setup(*at(server))
+        index = f"/kube-events-{datetime.now(UTC):%Y.%m.%d}"
+        server.objects[index] = {"mappings": {}}
+
+        outcome = setup(*at(server), "--replace-index", "--wait", "5")
+
+        assert outcome.code == 1
+        assert f"did not answer DELETE {index}: it answers 504" in outcome.errors
+        assert server.objects[index] == {"mappings": {"dynamic": "false"}}
+
+
+class LossyServer(SearchServer):
+    """A proxy in front of it gives up on each DELETE that is done, and then comes an event."""
+
+    def _answer(self, method: str, path: str, query: Json, content: Json | None) -> Json:
+        answer = super()._answer(method, path, query, content)
+        if method == "DELETE":
+            self.objects[path] = {"mappings": {"dynamic": "false"}}
+            raise Refused(504, "Gateway Time-out")
+        return answer
 
 
 def test_it_deletes_no_index_that_would_come_back_without_the_template(

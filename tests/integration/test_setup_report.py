@@ -14,6 +14,7 @@ from eventrouter.cli import parser, read_config
 from eventrouter.config import Config
 from eventrouter.ops.finding import Finding
 from eventrouter.ops.setup_report import SetupReport
+from eventrouter.setup.report import Line, reported
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
 from tests.integration.setup_command import SetupCommand
@@ -139,9 +140,23 @@ def test_the_check_tells_of_the_last_run(
     assert found == Finding("setup elasticsearch", *finding)
 
 
-def test_a_run_that_did_not_end_is_one_that_failed(watcher: Watcher) -> None:
+def test_a_run_that_left_no_report_is_one_that_failed(watcher: Watcher) -> None:
     assert shown(watcher, "unknown") == "1.0"
-    assert "it did not end, and left no report" in note(watcher)
+    assert "it left no report" in note(watcher)
+
+
+@pytest.mark.parametrize("end", [RecursionError, KeyboardInterrupt, GeneratorExit])
+def test_a_run_that_did_not_end_is_one_that_failed(file: Path, end: type[BaseException]) -> None:
+    """Under the index's own name, so that another replica's run makes up for it."""
+
+    def lines() -> Iterator[Line]:
+        yield Line("created", "index template a", "for indices a-*", True)
+        raise end
+
+    with pytest.raises(end):
+        list(reported(lines(), file, index="a-*", has_login=True))
+
+    assert SetupReport.read(file) == SetupReport("a-*", False, ("it did not end",))
 
 
 @pytest.mark.parametrize(

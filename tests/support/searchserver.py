@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from fnmatch import fnmatch
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -76,7 +77,7 @@ class SearchServer(HttpServer):
         try:
             self._authorize(exchange, url.path)
             content = None
-            if method in ("PUT", "POST"):
+            if body:
                 if exchange.headers["Content-Type"] != "application/json":
                     raise Refused(406, "Content-Type header is not supported")
                 content = json.loads(body)
@@ -123,6 +124,8 @@ class SearchServer(HttpServer):
             return self._security(method, path, content)
         if self._upstream:
             return self._pass_on(method, path, content)
+        if path == f"/_index_template/_simulate_index/{name}":
+            return self._simulated(name)
         if path == f"/_index_template/{name}":
             if content is not None:
                 return self._store(path, _checked_template(content))
@@ -163,6 +166,17 @@ class SearchServer(HttpServer):
             "index": index,
             "application": {},
         }
+
+    def _simulated(self, index: str) -> Json:
+        """Both: Simulate index. The matching template of the highest priority."""
+        templates = [
+            content
+            for path, content in self.objects.items()
+            if path.startswith("/_index_template/")
+            and any(fnmatch(index, pattern) for pattern in content["index_patterns"])
+        ]
+        chosen = max(templates, key=lambda content: content.get("priority", 0), default={})
+        return {"template": chosen.get("template", {}), "overlapping": []}
 
     def _stored(self, path: str) -> Json:
         if path not in self.objects:

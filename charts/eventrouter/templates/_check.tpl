@@ -6,7 +6,7 @@ The watcher itself reads none of it.
 {{/* The outputs that it can look at: as setup, it checks certificates, has none and signs no requests. */}}
 {{- define "eventrouter.check.outputs" -}}
 {{- $seen := dict -}}
-{{- if .Values.check.outputs.enabled -}}
+{{- if dig "outputs" "enabled" true (.Values.check | default dict) -}}
 {{- range $name, $output := include "eventrouter.outputs" . | fromYaml -}}
 {{- if and (has $output.type (list "elasticsearch" "opensearch")) (not (include "eventrouter.setup.obstacle" $output)) -}}
 {{- $_ := set $seen $name $output -}}

@@ -59,7 +59,7 @@ pod knows nothing of an old run. Takes the output's name.
 
 {{/* The Kibana or OpenSearch Dashboards of an output, if it is known. Takes `root` and `output`. */}}
 {{- define "eventrouter.setup.kibana" -}}
-{{- dig "kibana" "url" "" .output.setup | default .root.Values.setup.kibana.url -}}
+{{- dig "kibana" "url" "" .output.setup | default (dig "kibana" "url" "" .root.Values.setup) -}}
 {{- end }}
 
 {{/* The ports of all of them, as a NetworkPolicy has them. */}}
@@ -151,7 +151,7 @@ The containers. Capture comes first: whatever becomes of setup, its container en
     {{- with include "eventrouter.setup.kibana" $context }}
     - --kibana
     - {{ . | quote }}
-    {{- if $.Values.setup.kibana.dashboards }}
+    {{- if dig "kibana" "dashboards" true $.Values.setup }}
     - --dashboards
     {{- end }}
     {{- end }}
