@@ -24,14 +24,18 @@ def proxy(drill: Drill) -> Iterator[BulkProxy]:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """The project's own, except that in the short form Fluent Bit waits for 20 s between two tries
-    at most, in place of 300 s: the wait for its next try is most of what such a drill takes.
+    """The project's own, except that in the short form Fluent Bit waits for 20 s at most, between
+    two tries in place of 300 s and for an answer in place of 180 s: these waits are most of what
+    such a drill takes.
     """
     folder = shutil.copytree(CONFIG.parent, tmp_path / "fluent")
-    service = folder / "pipeline.yaml"
-    text, cap = service.read_text(), "scheduler.cap: 300"
-    assert cap in text
-    service.write_text(text.replace(cap, figure("scheduler.cap: 20", long=cap)))
+    for file, wait, short in (
+        ("pipeline.yaml", "scheduler.cap: 300", "scheduler.cap: 20"),
+        ("outputs/elasticsearch.yaml", "net.io_timeout: 180s", "net.io_timeout: 20s"),
+    ):
+        text = (folder / file).read_text()
+        assert wait in text
+        (folder / file).write_text(text.replace(wait, figure(short, long=wait)))
     return folder / CONFIG.name
 
 
