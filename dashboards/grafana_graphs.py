@@ -62,22 +62,26 @@ def age(metric: str, condition: str = "") -> tuple[Query, ...]:
     return (Query(f"time() - max({metric}{{PAIR}}{condition})"),)
 
 
-def rate(metric: str, by: str, more: str = "") -> Query:
-    """How much a second. `more` are further matchers."""
-    selector = f"PAIR,{more}" if more else "PAIR"
-    return Query(
-        f"sum by ({by}) (rate({metric}{{{selector}}}[$__rate_interval]))",
-        " ".join(f"{{{{{name.strip()}}}}}" for name in by.split(",")),
-    )
+def selected(metric: str, more: str = "") -> str:
+    """The metric of the pair. `more` are further matchers."""
+    return f"{metric}{{PAIR,{more}}}" if more else f"{metric}{{PAIR}}"
+
+
+def legend_of(by: str) -> str:
+    """The values of the labels that a sum is by."""
+    return " ".join(f"{{{{{name.strip()}}}}}" for name in by.split(","))
+
+
+def rate(metric: str, by: str) -> Query:
+    """How much a second."""
+    return Query(f"sum by ({by}) (rate({selected(metric)}[$__rate_interval]))", legend_of(by))
 
 
 def increase(metric: str, by: str, legend: str = "", more: str = "") -> Query:
     """How much more, if any. `more` are further matchers."""
-    selector = f"PAIR,{more}" if more else "PAIR"
-    names = " ".join(f"{{{{{name.strip()}}}}}" for name in by.split(","))
     return Query(
-        f"sum by ({by}) (increase({metric}{{{selector}}}[$__rate_interval])) > 0",
-        f"{legend} {names}".strip(),
+        f"sum by ({by}) (increase({selected(metric, more)}[$__rate_interval])) > 0",
+        f"{legend} {legend_of(by)}".strip(),
     )
 
 

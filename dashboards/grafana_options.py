@@ -5,7 +5,7 @@ They ask nothing until somebody opens them, and say which option fills them.
 
 from __future__ import annotations
 
-from dashboards.grafana_graphs import Graph, Query, Section, rate
+from dashboards.grafana_graphs import Graph, Query, Section, legend_of, rate, selected
 
 _EVENTS = "eventrouter_kubernetes_events_total"
 # Prometheus keeps `namespace` for that of the pod that it scrapes.
@@ -14,10 +14,9 @@ _SHOWN = 15
 
 
 def _ranking(title: str, description: str, by: str, more: str = "") -> Graph:
-    selector = f"PAIR,{more}" if more else "PAIR"
-    query = f"topk({_SHOWN}, sum by ({by}) (increase({_EVENTS}{{{selector}}}[$__range])) > 0)"
-    legend = " ".join(f"{{{{{name.strip()}}}}}" for name in by.split(","))
-    return Graph(title, description, 8, "none", (Query(query, legend),), is_ranking=True)
+    counted = f"increase({selected(_EVENTS, more)}[$__range])"
+    query = Query(f"topk({_SHOWN}, sum by ({by}) ({counted}) > 0)", legend_of(by))
+    return Graph(title, description, 8, "none", (query,), is_ranking=True)
 
 
 _COUNTERS: Section = (

@@ -208,9 +208,8 @@ def test_two_releases_stand_side_by_side(cluster):
 
 def client_of(cluster, account, namespace="logging"):
     """The API as the pod's account."""
-    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
-    token = cluster.client.call("POST", path, {"spec": {"expirationSeconds": 3600}})
-    return KubeClient(cluster.url, ca_file=cluster.ca_file, token=token["status"]["token"])
+    token = cluster.client.token_of(account, namespace=namespace)
+    return KubeClient(cluster.url, ca_file=cluster.ca_file, token=token)
 
 
 def rights_of(client, namespace):
@@ -299,9 +298,8 @@ def test_in_some_namespaces_only_the_account_looks_up_what_is_there(cluster, rel
 
 def test_the_check_tells_for_each_kind_whether_the_right_is_there(cluster, release, tmp_path):
     release.install("enrich-namespaces")
-    path = "/api/v1/namespaces/logging/serviceaccounts/try-eventrouter/token"
-    token = cluster.client.call("POST", path, {"spec": {"expirationSeconds": 3600}})
-    kubeconfig = cluster._write_kubeconfig("try", token["status"]["token"])
+    token = cluster.client.token_of("try-eventrouter", namespace="logging")
+    kubeconfig = cluster._write_kubeconfig("try", token)
     settings = Config(
         kubeconfig=str(kubeconfig),
         namespaces=("team-a", "team-b"),

@@ -96,10 +96,9 @@ def release(cluster):
 
 def kubeconfig_of(cluster, account, folder):
     """With the account's token, and nothing else."""
-    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{account}/token"
-    answer = cluster.client.call("POST", path, {"spec": {"expirationSeconds": 3600}})
     config = json.loads(cluster.kubeconfig.read_text())
-    config["users"][0]["user"] = {"token": answer["status"]["token"]}
+    token = cluster.client.token_of(account, namespace=NAMESPACE)
+    config["users"][0]["user"] = {"token": token}
     file = folder / "account.kubeconfig"
     file.write_text(json.dumps(config))
     return file

@@ -7,8 +7,10 @@ import json
 import sys
 from pathlib import Path
 
+from tests.programs import KubeClient
 from tests.support.kubeconfig import write_exec_plugin
 
+_ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 CREDENTIAL = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
 
 
@@ -57,8 +59,20 @@ def with_exec_plugin(kubeconfig: Path) -> Path:
     return path
 
 
-def replace_token(kubeconfig: Path, token: str) -> None:
-    """Have the kubeconfig hold another token, at one moment."""
+def take_account(client: KubeClient) -> None:
+    """Delete the watcher's account, and with it its tokens. The API server goes on to believe in a
+    token for some seconds after it has looked.
+    """
+    client.call("DELETE", f"{_ACCOUNTS}/eventrouter")
+
+
+def give_account(client: KubeClient, kubeconfig: Path) -> None:
+    """Make the account again, and have the kubeconfig hold a token of it, at one moment."""
+    client.call("POST", _ACCOUNTS, {"metadata": {"name": "eventrouter"}})
+    _replace_token(kubeconfig, client.token_of("eventrouter"))
+
+
+def _replace_token(kubeconfig: Path, token: str) -> None:
     config = json.loads(kubeconfig.read_text())
     config["users"][0]["user"]["token"] = token
     new = kubeconfig.with_suffix(".new")

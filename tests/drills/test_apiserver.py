@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.drills.drill import Drill, figure
-from tests.drills.kubeconfig import led_to, replace_token, with_ca_inline
+from tests.drills.kubeconfig import give_account, led_to, take_account, with_ca_inline
 from tests.drills.relay import Relay
 from tests.drills.twin import TwinApiServer
 from tests.e2e.conftest import GetPart
@@ -20,7 +20,6 @@ pytestmark = pytest.mark.e2e
 OUTAGE_SECONDS = figure(30, long=60)
 REFUSED_SECONDS = figure(10, long=60)
 BINDING = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
-ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 
 
 @pytest.fixture
@@ -129,17 +128,12 @@ def test_token_made_invalid_and_replaced(drill: Drill, relay: Relay) -> None:
     """
 
     def take() -> None:
-        drill.client.call("DELETE", f"{ACCOUNTS}/eventrouter")
-        # The API server believes in a token for some seconds after it has looked.
+        take_account(drill.client)
         time.sleep(11)
         relay.cut()
 
     def give(kubeconfig: Path) -> None:
-        drill.client.call("POST", ACCOUNTS, {"metadata": {"name": "eventrouter"}})
-        answer = drill.client.call(
-            "POST", f"{ACCOUNTS}/eventrouter/token", {"spec": {"expirationSeconds": 3600}}
-        )
-        replace_token(kubeconfig, answer["status"]["token"])
+        give_account(drill.client, kubeconfig)
 
     # A kubeconfig is read at most once a minute: longer than the short form keeps history.
     drill.compaction.end()

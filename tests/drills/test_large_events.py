@@ -10,7 +10,7 @@ import pytest
 
 from tests.drills.cgroup import killed_for_memory, memory_limited
 from tests.drills.drill import Drill, figure
-from tests.drills.kubeconfig import led_to, replace_token, with_exec_plugin
+from tests.drills.kubeconfig import give_account, led_to, take_account, with_exec_plugin
 from tests.drills.relay import ThinLink
 from tests.e2e.direct import stored, take_down
 from tests.support.waiting import eventually
@@ -24,7 +24,6 @@ LIMIT_BYTES = 128 * MIB  # the chart's
 # The list takes longer than the ten seconds for which the API server goes on to take a token of an
 # account that is gone.
 BYTES_A_SECOND = 8_000_000
-ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 
 
 @pytest.fixture
@@ -59,12 +58,8 @@ def test_large_events_through_the_charts_memory(cgroup: Path | None, drill: Dril
             pair.watcher.start(wait=False)
             eventually(pair.watcher.is_ready, timeout=60, what="a ready watcher")
             pid = pair.watcher.pid
-            drill.client.call("DELETE", f"{ACCOUNTS}/eventrouter")
-            drill.client.call("POST", ACCOUNTS, {"metadata": {"name": "eventrouter"}})
-            answer = drill.client.call(
-                "POST", f"{ACCOUNTS}/eventrouter/token", {"spec": {"expirationSeconds": 3600}}
-            )
-            replace_token(led_to(drill.kubeconfig, link.port), answer["status"]["token"])
+            take_account(drill.client)
+            give_account(drill.client, led_to(drill.kubeconfig, link.port))
             drill.recover()
         peak = pair.watcher.peak_memory_bytes()
         place = f"in a cgroup of {LIMIT_BYTES // MIB}" if cgroup else "no cgroup: limit not tried,"

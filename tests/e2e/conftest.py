@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -27,6 +27,7 @@ CONFIG = Path(__file__).parents[2] / "fluent" / "fluent-bit.yaml"
 _asked_for: dict[str, str] = {}
 
 GetPart = Callable[[str], Path]
+_Search = TypeVar("_Search", bound=Elasticsearch)
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +53,7 @@ def part() -> GetPart:
 def session_elasticsearch(
     part: GetPart, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Elasticsearch]:
-    home, java = part("elasticsearch"), jdk()
-    assert java is not None
-    directory = tmp_path_factory.mktemp("elasticsearch")
-    with Elasticsearch(directory, home=home, jdk=java) as server:
+    with _search_server(Elasticsearch, part, tmp_path_factory) as server:
         yield server
 
 
@@ -63,10 +61,16 @@ def session_elasticsearch(
 def session_opensearch(
     part: GetPart, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OpenSearch]:
-    home, java = part("opensearch"), jdk()
-    assert java is not None
-    with OpenSearch(tmp_path_factory.mktemp("opensearch"), home=home, jdk=java) as server:
+    with _search_server(OpenSearch, part, tmp_path_factory) as server:
         yield server
+
+
+def _search_server(
+    program: type[_Search], part: GetPart, tmp_path_factory: pytest.TempPathFactory
+) -> _Search:
+    home, java = part(program.name), jdk()
+    assert java is not None
+    return program(tmp_path_factory.mktemp(program.name), home=home, jdk=java)
 
 
 @pytest.fixture

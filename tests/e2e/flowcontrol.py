@@ -29,11 +29,8 @@ class FlowControl:
     def __init__(self, apiserver: ApiServer, account: str) -> None:
         self._client = apiserver.client
         self._account = account
-        path = f"/api/v1/namespaces/default/serviceaccounts/{account}/token"
-        token = self._client.call("POST", path, {"spec": {"expirationSeconds": 3600}})
-        self.as_account = KubeClient(
-            apiserver.url, ca_file=apiserver.ca_file, token=token["status"]["token"]
-        )
+        token = self._client.token_of(account)
+        self.as_account = KubeClient(apiserver.url, ca_file=apiserver.ca_file, token=token)
 
     def let(self, what: Literal["429", "wait"]) -> None:
         """From when this returns, each such request gets 429, for about 15 s, or waits."""

@@ -13,6 +13,7 @@ from eventrouter.setup.mapping import Server
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
 from tests.integration.cluster import Cluster
+from tests.integration.setup_command import SetupCommand
 from tests.programs.required import required
 from tests.support.authority import Authority
 from tests.support.searchserver import SearchServer
@@ -66,6 +67,17 @@ def kubeconfig(server: ApiServer, tmp_path: Path) -> Path:
 def receiver() -> Iterator[Receiver]:
     with Receiver() as receiver:
         yield receiver
+
+
+@pytest.fixture
+def setup(capsys: pytest.CaptureFixture[str]) -> SetupCommand:
+    return SetupCommand(capsys)
+
+
+@pytest.fixture
+def elasticsearch() -> Iterator[SearchServer]:
+    with SearchServer() as server:
+        yield server
 
 
 @pytest.fixture(params=Server, ids=lambda server: server.value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,14 +22,9 @@ BASIC = "Basic " + base64.b64encode(f"setup:{PASSWORD}".encode()).decode()
 
 
 @pytest.fixture
-def search() -> Iterator[SearchServer]:
-    with SearchServer() as server:
-        yield server
-
-
-@pytest.fixture
-def setup(capsys: pytest.CaptureFixture[str]) -> SetupCommand:
-    return SetupCommand(capsys)
+def search(elasticsearch: SearchServer) -> SearchServer:
+    """One of the two is enough here."""
+    return elasticsearch
 
 
 @pytest.mark.parametrize(

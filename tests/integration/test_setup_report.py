@@ -27,17 +27,6 @@ SERIES = 'eventrouter_setup_incomplete{index="%s",output="elasticsearch"} '
 
 
 @pytest.fixture
-def elasticsearch() -> Iterator[SearchServer]:
-    with SearchServer() as server:
-        yield server
-
-
-@pytest.fixture
-def setup(capsys: pytest.CaptureFixture[str]) -> SetupCommand:
-    return SetupCommand(capsys)
-
-
-@pytest.fixture
 def file(tmp_path: Path) -> Path:
     (tmp_path / "reports").mkdir()
     return tmp_path / "reports" / "elasticsearch.json"

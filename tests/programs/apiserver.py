@@ -124,9 +124,7 @@ class ApiServer(Program):
             "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": "default"}],
         }
         client.call("POST", f"{rbac}/clusterrolebindings", binding, accept=(201, 409))
-        request = {"spec": {"expirationSeconds": 24 * 3600}}
-        answer = client.call("POST", f"{accounts}/{account}/token", request)
-        return self._write_kubeconfig(account, answer["status"]["token"])
+        return self._write_kubeconfig(account, client.token_of(account, seconds=24 * 3600))
 
     def _write_kubeconfig(self, user: str, token: str) -> Path:
         """JSON is YAML enough for every reader of kubeconfigs."""

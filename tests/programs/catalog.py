@@ -20,11 +20,11 @@ ESSENTIAL = ("etcd", "kube-apiserver", "elasticsearch", "fluent-bit", "openssl")
 GROUPS = {
     "e2e": (
         *ESSENTIAL,
-        "etcdutl",
+        "etcdutl",  # for one of the drills
         "opensearch",
         "chromium",
         "grafana-schema",
-    ),  # etcdutl: for one of the drills
+    ),
     "chart": ("helm", "helm-docs", "helm-unittest", "promtool"),
     "bench": ("go-informer",),
 }

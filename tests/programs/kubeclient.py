@@ -71,6 +71,12 @@ class KubeClient:
         decoded: Json = json.loads(answer.data)
         return decoded
 
+    def token_of(self, account: str, *, namespace: str = "default", seconds: int = 3600) -> str:
+        """A new token of a ServiceAccount, good for so long."""
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+        answer = self.call("POST", path, {"spec": {"expirationSeconds": seconds}})
+        return str(answer["status"]["token"])
+
     def create_event(self, event: Json, *, group: Group = "core") -> Json:
         """The state that the API server made of it, in the form of that group."""
         body = {**event, "kind": "Event", "apiVersion": _KINDS[group]}
