@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from io import BufferedReader
 
 import urllib3
 
-# How long to wait for company once something has come: each round through all threads costs the
-# same, whether it carries one event or fifty. Little beside the seconds that Fluent Bit's flush and
-# Elasticsearch's refresh take, and the reason why batches need not wait again (forward/pacing.py).
-REST_SECONDS = 0.4
-# So much ends that wait early. At some 250 events a second or more nothing is late by it.
+# From one round through all threads to the next, at least: each costs the same, whether it carries
+# one event or fifty. A lone event waits for nothing. Little beside the seconds that Fluent Bit's
+# flush and Elasticsearch's refresh take, and the reason why batches need not wait again
+# (forward/pacing.py).
+REST_SECONDS = 0.75
+# So much ends that wait early. At some 150 events a second or more nothing is late by it.
 _REST_BYTES = 128 * 1024
 _READ_BYTES = 64 * 1024
 _MAX_HEAD_BYTES = 4096
@@ -26,8 +28,12 @@ class Body:
     each event or two in a chunk of their own.
     """
 
-    def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
+    def __init__(
+        self, response: urllib3.BaseHTTPResponse, *, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._response = response
+        self._now = now
+        self._rests_until = float("-inf")
         self._poll = select.poll()
         self._poll.register(response.fileno(), select.POLLIN)
         self._socket = socket.fromfd(response.fileno(), socket.AF_INET, socket.SOCK_STREAM)
@@ -57,13 +63,24 @@ class Body:
         """Whether more has arrived. Does not wait."""
         return bool(self._poll.poll(0))
 
-    def rest(self) -> None:
-        """Let more arrive: return after REST_SECONDS, or when there is much or the end."""
+    def rest(self) -> bool:
+        """Let more arrive until the next round is due, or until there is much, or the end.
+
+        The next round is due REST_SECONDS after the last rest. Returns whether more has arrived.
+        """
+        seconds = self._rests_until - self._now()
+        is_more_there = seconds > 0 and self._wait_for_much(seconds)
+        self._rests_until = self._now() + REST_SECONDS
+        return is_more_there
+
+    def _wait_for_much(self, seconds: float) -> bool:
+        """Wait for so long at most. Whether anything came."""
         self._wake_at(_REST_BYTES)
         try:
-            self._poll.poll(REST_SECONDS * 1000)
+            self._poll.poll(seconds * 1000)
         finally:
             self._wake_at(1)
+        return self.is_more_there()
 
     def _wake_at(self, size: int) -> None:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)

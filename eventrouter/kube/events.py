@@ -151,12 +151,13 @@ def coalesced(
     *,
     is_more_there: Callable[[], bool],
     on_arrival: Callable[[], None],
-    rest: Callable[[], None],
+    rest: Callable[[], bool],
 ) -> Iterator[bytes]:
     """The same bytes in larger pieces, of up to about _COALESCED_BYTES.
 
-    A piece ends when nothing more is there even after one rest. If the link breaks, the bytes that
-    came before the error are given first, so that a link that breaks often still brings events.
+    A piece ends when nothing more is there even after one rest, which says whether there is. If the
+    link breaks, the bytes that came before the error are given first, so that a link that breaks
+    often still brings events.
     """
     waiting: list[bytes] = []
     size = 0
@@ -169,8 +170,7 @@ def coalesced(
         if has_rested:
             return False
         has_rested = True
-        rest()
-        return is_more_there()
+        return rest()
 
     try:
         for piece in pieces:

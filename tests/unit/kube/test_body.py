@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -50,7 +50,7 @@ def test_what_is_no_chunk_is_an_error_and_no_content(head: bytes) -> None:
 
 
 @contextmanager
-def answering() -> Iterator[tuple[socket.socket, Body]]:
+def answering(now: Callable[[], float] = time.monotonic) -> Iterator[tuple[socket.socket, Body]]:
     """A server's end of a connection, and the body that arrives at the other end."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         ends: list[socket.socket] = []
@@ -70,7 +70,7 @@ def answering() -> Iterator[tuple[socket.socket, Body]]:
             timeout=5,
         )
         thread.join()
-        with ends[0], Body(response) as body:
+        with ends[0], Body(response, now=now) as body:
             yield ends[0], body
         response.close()
 
@@ -93,9 +93,37 @@ def test_a_body_that_is_cut_off_is_an_error() -> None:
             next(pieces)
 
 
+def test_what_comes_after_a_while_of_silence_is_taken_at_once() -> None:
+    """A lone event waits for nothing."""
+    seconds = iter([100.0, 100.0, 100.0 + body_module.REST_SECONDS, 200.0])
+    with answering(now=lambda: next(seconds)) as (server, body):
+        server.sendall(b"x")  # more is there, and still it does not look
+
+        assert not body.rest()
+        assert not body.rest()
+
+
+def test_a_rest_soon_after_the_last_one_takes_its_time_and_sees_what_came() -> None:
+    with answering() as (server, body):
+        body.rest()
+        began = time.monotonic()
+        server.sendall(b"x")
+
+        assert body.rest()
+        assert time.monotonic() - began >= 0.9 * body_module.REST_SECONDS
+
+
+def test_a_rest_that_nothing_came_in_says_so() -> None:
+    with answering() as (_, body):
+        body.rest()
+
+        assert not body.rest()
+
+
 def test_a_rest_is_over_when_much_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_module, "REST_SECONDS", 60.0)
     with answering() as (server, body):
+        body.rest()
         resting = threading.Thread(target=body.rest)
         resting.start()
         server.sendall(b"x")
@@ -111,20 +139,9 @@ def test_a_rest_is_over_when_much_has_come(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_rest_is_over_at_the_end_of_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_module, "REST_SECONDS", 60.0)
     with answering() as (server, body):
+        body.rest()
         resting = threading.Thread(target=body.rest)
         resting.start()
         server.shutdown(socket.SHUT_WR)
         resting.join(10)
         assert not resting.is_alive()
-
-
-def test_a_rest_without_company_takes_its_time_and_no_more(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(body_module, "REST_SECONDS", 0.05)
-    with answering() as (server, body):
-        server.sendall(b"x")
-        began = time.monotonic()
-        body.rest()
-        assert time.monotonic() - began >= 0.05
-        assert body.is_more_there()

@@ -35,7 +35,7 @@ def test_lines_are_the_same_however_the_body_is_split_and_coalesced(
         split(body, cuts),
         is_more_there=lambda: next(readiness, False),
         on_arrival=lambda: None,
-        rest=lambda: None,
+        rest=lambda: next(readiness, False),
     )
 
     assert [line for some in lines_of(pieces) for line in some] == lines
@@ -62,14 +62,17 @@ def test_pieces_are_gathered_while_more_is_there_but_not_without_bound(
 
 
 def test_what_comes_during_one_pause_is_gathered_too() -> None:
-    answers = iter([False, True, False])  # no; after the pause, yes; and then no further pause
     pauses: list[None] = []
+
+    def pause() -> bool:
+        pauses.append(None)
+        return True
 
     gathering = coalesced(
         iter([b"one\n", b"two\n", b"three\n"]),
-        is_more_there=lambda: next(answers),
+        is_more_there=lambda: False,
         on_arrival=lambda: None,
-        rest=lambda: pauses.append(None),
+        rest=pause,
     )
 
     assert next(gathering) == b"one\ntwo\n"
@@ -85,7 +88,7 @@ def test_what_came_before_an_error_is_given_before_the_error() -> None:
         raise urllib3.exceptions.ProtocolError("cut")
 
     pieces = coalesced(
-        breaking(), is_more_there=lambda: True, on_arrival=lambda: None, rest=lambda: None
+        breaking(), is_more_there=lambda: True, on_arrival=lambda: None, rest=lambda: False
     )
     stream = lines_of(pieces)
 
