@@ -137,7 +137,7 @@ bench: $(VENV)/.dev  ## what it costs, some minutes on a quiet machine; ARGS="--
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 # A peer that can't be built is left out.
-bench-everyday: $(VENV)/.dev  ## an ordinary day beside two peers, 12 minutes; LONG=1 for hours
+bench-everyday: $(VENV)/.dev  ## an ordinary day beside two peers, 6 minutes; LONG=1 for 80
 	@$(BIN)/python -m tests.programs bench >&2 || true
 	@$(BIN)/python -m tests.bench.everyday $(if $(LONG),--long) $(ARGS)
 

@@ -24,7 +24,7 @@ from tests.programs import find
 def main() -> None:
     """Measure what following 0 to 500 events a second costs, best on a machine that is quiet."""
     parser = argparse.ArgumentParser(prog="make bench-everyday ARGS=...", description=main.__doc__)
-    parser.add_argument("--long", action="store_true", help="the full form, for hours")
+    parser.add_argument("--long", action="store_true", help="the full form, for 80 minutes")
     parser.add_argument("--runs", type=int, metavar="NUMBER", help="as many runs (1; long: 3)")
     parser.add_argument(
         "--only", action="append", choices=CONTESTANTS, metavar="NAME", help=", ".join(CONTESTANTS)
@@ -68,7 +68,7 @@ def measure(form: Form, names: list[str], *, out: Path) -> None:
     say(f"This takes about {form.estimate(len(present)) / 60:.0f} minutes.")
     for number in range(1, form.runs + 1):
         say(f"Run {number} of {form.runs}")
-        results["runs"].append(one_run(form, present))
+        results["runs"].append(one_run(form, present, with_live=number == 1))
         results["summary"] = summary(results["runs"])
         write(results, out)
 
@@ -76,8 +76,8 @@ def measure(form: Form, names: list[str], *, out: Path) -> None:
 def write(results: dict[str, Any], out: Path) -> None:
     """Write everything into the folder, and print the tables."""
     out.mkdir(parents=True, exist_ok=True)
-    text = tables(results)
     (out / "everyday.json").write_text(json.dumps(results, indent=1) + "\n")
+    text = tables(results)
     (out / "everyday.md").write_text(text + "\n")
     for name, picture in pictures(results).items():
         (out / name).write_text(picture)

@@ -1,4 +1,4 @@
-"""The measurement: one run after the other, one contestant after the other."""
+"""One run of the measurement: what is slow side by side, what is fast one after the other."""
 
 from __future__ import annotations
 
@@ -24,41 +24,60 @@ Figures = dict[str, Any]
 _ENDLESS = 10**9
 # Of new events before their updates follow: real ones are updated within seconds or minutes.
 _LAG = 10
+# Between the sources' first states, so that not all states come at the same moments.
+_APART_SECONDS = 0.23
+_LEASE = "lease"  # the pair's second part
 _SAMPLES = 200  # of the memory over time, at most
 
 
-def one_run(form: Form, contestants: Sequence[str]) -> Figures:
-    """All that is measured, once, for those that take part."""
+def one_run(form: Form, contestants: Sequence[str], *, with_live: bool) -> Figures:
+    """All that is measured, once, for those that take part; memory over time only if asked for."""
     kinds = [CONTESTANTS[name] for name in contestants]
-    work: dict[str, Callable[[], Figures]] = {
-        kind.name: partial(rates, form, kind) for kind in kinds
-    }
+    together = _attempt("side by side", partial(side_by_side, form, kinds))
+    run: Figures = {name: together.get(name, together) for name in contestants}
+    for kind in kinds:
+        run[kind.name] = run[kind.name] | _attempt(kind.name, partial(alone, form, kind))
     if Pair in kinds:
-        work |= {"lease": partial(with_lease, form), "full_cache": partial(full_cache, form)}
-    work["live"] = partial(live, form, kinds)
-    return {name: _attempt(name, part) for name, part in work.items()}
+        run[_LEASE] = together.get(_LEASE, together)
+        run["full_cache"] = _attempt("full_cache", partial(full_cache, form))
+    if with_live:
+        run["live"] = _attempt("live", partial(live, form, kinds))
+    return run
 
 
-def rates(form: Form, kind: type[Contestant]) -> Figures:
-    """One contestant from its start through all rates. Half of the states are new events."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        source = _source(directory, form.stretches)
-        with kind(source) as contestant:
-            time.sleep(form.warm_seconds)
-            figures: Figures = {"start": {"memory": memory(contestant.programs)}}
-            figures |= _stretches(
-                contestant, form, form.stretches, traced=form.traced_rates if kind is Pair else ()
-            )
-    return figures
+def side_by_side(form: Form, kinds: Sequence[type[Contestant]]) -> Figures:
+    """All of them at the slow rates, from their start on, each on a source of its own.
+
+    Two cores have nothing to do for 99 % of the time, and what else moves a figure (other guests
+    of a shared machine, cold caches) moves everybody's at once. The pair takes part twice: with a
+    file, and as in a cluster, with leader election and the checkpoint in a Lease.
+    """
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        contestants: dict[str, Contestant] = {
+            kind.name: kind(_source(directory / kind.name, form.slow)) for kind in kinds
+        }
+        if Pair in kinds:
+            contestants[_LEASE] = Pair(_source(directory / _LEASE, form.slow), with_lease=True)
+        for contestant in contestants.values():
+            stack.enter_context(contestant)
+        time.sleep(form.warm_seconds)
+        starts = {
+            name: {"start": {"memory": memory(contestant.programs)}}
+            for name, contestant in contestants.items()
+        }
+        stretches = _stretches(contestants, form, form.slow)
+        return {name: starts[name] | stretches[name] for name in contestants}
 
 
-def with_lease(form: Form) -> Figures:
-    """The pair as in a cluster, with leader election and the checkpoint in a Lease."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        source = _source(directory, form.lease_stretches)
-        with Pair(source, with_lease=True) as pair:
-            time.sleep(form.warm_seconds)
-            return _stretches(pair, form, form.lease_stretches)
+def alone(form: Form, kind: type[Contestant]) -> Figures:
+    """One contestant at the fast rates."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as directory,
+        kind(_source(Path(directory), form.fast)) as contestant,
+    ):
+        time.sleep(form.warm_seconds)
+        return _stretches({kind.name: contestant}, form, form.fast)[kind.name]
 
 
 def full_cache(form: Form) -> Figures:
@@ -124,29 +143,35 @@ def say(text: str) -> None:
 
 
 def _stretches(
-    contestant: Contestant,
-    form: Form,
-    stretches: Mapping[int, float],
-    *,
-    traced: Sequence[int] = (),
-) -> Figures:
-    """Each rate in turn, by its number; 0 comes first if at all."""
-    figures: Figures = {}
-    source, probe = contestant.source, contestant.probe
+    contestants: Mapping[str, Contestant], form: Form, stretches: Mapping[int, float]
+) -> dict[str, Figures]:
+    """By contestant: each rate in turn, by its number; 0 comes first if at all.
+
+    Half of the states are new events.
+    """
+    figures: dict[str, Figures] = {name: {} for name in contestants}
     for rate, seconds in stretches.items():
-        if rate:
-            source.begin()
+        for contestant in contestants.values() if rate else ():
+            contestant.source.begin()
+            time.sleep(_APART_SECONDS)
         time.sleep(form.settle_seconds)
-        written = source.lease_writes()
-        if probe:
-            probe.latencies.clear()
-        figures[str(rate)] = stretch = measure(contestant, seconds=seconds, rate=rate)
-        stretch["lease_writes"] = (source.lease_writes() - written) / stretch["seconds"]
-        if probe:
-            stretch["latency"] = percentiles(list(probe.latencies))
-        if rate in traced:
-            stretch["calls"] = count_calls(contestant.main.pid, seconds=form.trace_seconds)
-            stretch["traced_events"] = rate * form.trace_seconds
+        writes = {name: each.source.lease_writes() for name, each in contestants.items()}
+        for contestant in contestants.values():
+            if contestant.probe:
+                contestant.probe.latencies.clear()
+        for name, stretch in measure(contestants, seconds=seconds, rate=rate).items():
+            contestant = contestants[name]
+            written = contestant.source.lease_writes() - writes[name]
+            stretch["lease_writes"] = written / stretch["seconds"]
+            if contestant.probe:
+                stretch["latency"] = percentiles(list(contestant.probe.latencies))
+            figures[name][str(rate)] = stretch
+        if rate in form.traced_rates and Pair.name in contestants:
+            main = contestants[Pair.name].main
+            figures[Pair.name][str(rate)] |= {
+                "calls": count_calls(main.pid, seconds=form.trace_seconds),
+                "traced_events": rate * form.trace_seconds,
+            }
     return figures
 
 
@@ -181,6 +206,6 @@ def _attempt(name: str, work: Callable[[], Figures]) -> Figures:
         say(f"  {name}: {time.monotonic() - began:.0f} s")
 
 
-def _source(directory: str, stretches: Mapping[int, float]) -> Source:
+def _source(directory: Path, stretches: Mapping[int, float]) -> Source:
     rates = [rate for rate in stretches if rate]
-    return Source(Path(directory), length=_ENDLESS, rates=rates, updates=True, lag=_LAG)
+    return Source(directory, length=_ENDLESS, rates=rates, updates=True, lag=_LAG)

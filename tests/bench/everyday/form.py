@@ -18,20 +18,20 @@ class Form:
     runs: int
     warm_seconds: float  # from the first watch to the first stretch: the start is not counted
     settle_seconds: float  # from a change of the rate to the stretch
-    stretches: Mapping[int, float]  # by rate
-    lease_stretches: Mapping[int, float]
-    live_seconds: float  # with LIVE_EVENTS live ones at LIVE_RATE
+    slow: Mapping[int, float]  # by rate; all contestants side by side
+    fast: Mapping[int, float]  # by rate; one contestant after the other
+    live_seconds: float  # with LIVE_EVENTS live ones at LIVE_RATE; in the first run only
     trace_seconds: float  # under strace, after a stretch; nothing is measured meanwhile
     traced_rates: tuple[int, ...] = (10, 100)
 
     def estimate(self, contestants: int) -> float:
         """About how many seconds it takes."""
-        one = self.warm_seconds + self._length(self.stretches)
+        side_by_side = self.warm_seconds + self._length(self.slow)
+        alone = self.warm_seconds + self._length(self.fast)
         traces = self.trace_seconds * len(self.traced_rates)
-        lease = self.warm_seconds + self._length(self.lease_stretches)
-        memory = self.warm_seconds + self.live_seconds + FILL_EVENTS / FILL_RATE
-        starts = 3 * (2 * contestants + 2)
-        return self.runs * (contestants * one + traces + lease + memory + starts)
+        starts = 3 * (3 * contestants + 2)
+        one = side_by_side + contestants * alone + traces + FILL_EVENTS / FILL_RATE + starts
+        return self.runs * one + self.warm_seconds + self.live_seconds
 
     def _length(self, stretches: Mapping[int, float]) -> float:
         return sum(seconds + self.settle_seconds for seconds in stretches.values())
@@ -42,8 +42,8 @@ SHORT = Form(
     runs=1,
     warm_seconds=5,
     settle_seconds=2,
-    stretches={0: 20, 1: 60, 10: 60, 100: 15, 500: 15},
-    lease_stretches={0: 20, 10: 15},
+    slow={0: 20, 1: 60, 10: 60},
+    fast={100: 15, 500: 15},
     live_seconds=40,
     trace_seconds=5,
 )
@@ -52,8 +52,8 @@ FULL = Form(
     runs=3,
     warm_seconds=20,
     settle_seconds=5,
-    stretches={0: 300, 1: 300, 10: 300, 100: 60, 500: 60},
-    lease_stretches={0: 300, 10: 60},
+    slow={0: 300, 1: 300, 10: 300},
+    fast={100: 60, 500: 60},
     live_seconds=600,
     trace_seconds=10,
 )

@@ -121,7 +121,8 @@ def lease_rows(figures: Figures) -> Iterator[Row]:
     """Idle, and with events."""
     yield ("events a second", "writes", "goal")
     for rate, stretch in figures.get("lease", {}).items():
-        yield (rate, f"{stretch['lease_writes']:.2f}", f"{LEASE_WRITES_GOAL}")
+        if rate.isdecimal():
+            yield (rate, f"{stretch['lease_writes']:.2f}", f"{LEASE_WRITES_GOAL}")
 
 
 def wake_rows(figures: Figures) -> Iterator[Row]:

@@ -32,17 +32,32 @@ class _Account(NamedTuple):
     cpu: dict[str, float]
     threads: dict[str, dict[int, Thread]]
     printed: int
-    others: float  # CPU seconds of all the machine that are not the bench's
 
 
-def measure(contestant: Contestant, *, seconds: float, rate: float) -> Figures:
-    """Let so many seconds pass, at so many events a second, and say what they took.
+def measure(
+    contestants: Mapping[str, Contestant], *, seconds: float, rate: float
+) -> dict[str, Figures]:
+    """Let so many seconds pass, at so many events a second each, and say what each one took.
 
-    `cpu` is shares of one core by program, `sleeps` is times a second by program and thread.
+    `cpu` is shares of one core by program, `sleeps` is times a second by program and thread,
+    `others` is the share of all programs of the machine that are not the bench's.
     """
-    before = _account(contestant)
+    began, others = time.monotonic(), _others(contestants)
+    before = {name: _account(contestant) for name, contestant in contestants.items()}
     time.sleep(seconds)
-    after = _account(contestant)
+    after = {name: _account(contestant) for name, contestant in contestants.items()}
+    machine = {
+        "others": (_others(contestants) - others) / (time.monotonic() - began),
+        "load": os.getloadavg()[0],
+    }
+    return {
+        name: _used(before[name], after[name], rate=rate, record_bytes=contestant.record_bytes)
+        | machine
+        for name, contestant in contestants.items()
+    }
+
+
+def _used(before: _Account, after: _Account, *, rate: float, record_bytes: int) -> Figures:
     passed = after.at - before.at
     printed = after.printed - before.printed
     return {
@@ -54,9 +69,7 @@ def measure(contestant: Contestant, *, seconds: float, rate: float) -> Figures:
             for name in after.threads
         },
         "printed": printed,
-        "is_behind": is_behind(printed, due=contestant.record_bytes * rate * passed),
-        "others": (after.others - before.others) / passed,
-        "load": os.getloadavg()[0],
+        "is_behind": is_behind(printed, due=record_bytes * rate * passed),
     }
 
 
@@ -97,12 +110,19 @@ def _fair(program: Program) -> int:
 
 def _account(contestant: Contestant) -> _Account:
     programs = contestant.programs
-    cpu = {name: cpu_seconds(program.pid) for name, program in programs.items()}
-    own = sum(cpu.values()) + cpu_seconds(contestant.source.pid) + time.process_time()
     return _Account(
         at=time.monotonic(),
-        cpu=cpu,
+        cpu={name: cpu_seconds(program.pid) for name, program in programs.items()},
         threads={name: threads(program.pid) for name, program in programs.items()},
         printed=written_bytes(contestant.printer.pid),
-        others=machine_cpu_seconds() - own,
     )
+
+
+def _others(contestants: Mapping[str, Contestant]) -> float:
+    """CPU seconds of all the machine that are not the bench's."""
+    own = [
+        program.pid
+        for contestant in contestants.values()
+        for program in (*contestant.programs.values(), contestant.source)
+    ]
+    return machine_cpu_seconds() - sum(map(cpu_seconds, own)) - time.process_time()
