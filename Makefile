@@ -141,9 +141,10 @@ bench-everyday: $(VENV)/.dev  ## an ordinary day beside two peers, 6 minutes; LO
 	@$(BIN)/python -m tests.programs bench >&2 || true
 	@$(BIN)/python -m tests.bench.everyday $(if $(LONG),--long) $(ARGS)
 
-bench-real: $(VENV)/.dev  ## the same with a real kube-apiserver and etcd; builds them
+bench-real: $(VENV)/.dev  ## the same with real servers, from etcd to Elasticsearch; builds them
 	@$(BIN)/python -m tests.programs
 	@$(BIN)/python -m tests.bench.real
+	@$(BIN)/python -m tests.bench.searchable
 
 lock: $(VENV)/.created  ## pin the newest versions that pyproject.toml allows in requirements/
 	@$(BIN)/python -m venv .venv-lock

@@ -38,13 +38,13 @@ def main() -> None:
     compile_bytecode()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        etcd = Etcd(directory / "etcd", binary=_path("etcd"))
+        etcd = Etcd(directory / "etcd", binary=path_of("etcd"))
         stack.enter_context(etcd)
         apiserver = ApiServer(
             directory / "apiserver",
-            binary=_path("kube-apiserver"),
+            binary=path_of("kube-apiserver"),
             etcd=etcd,
-            openssl=_path("openssl"),
+            openssl=path_of("openssl"),
         )
         stack.enter_context(apiserver)
         sidecar = new_sidecar(directory / "sidecar")
@@ -98,7 +98,8 @@ def show(name: str, cost: Cost) -> None:
     )
 
 
-def _path(name: str) -> Path:
+def path_of(name: str) -> Path:
+    """Where a program is. Raises ProgramError if it is missing."""
     part = find(name)
     if part.path is None:
         raise ProgramError(f"{part.name} is missing: {part.remedy}")

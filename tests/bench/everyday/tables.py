@@ -174,7 +174,8 @@ def notes(results: Figures) -> Iterator[str]:
     median = f"median of {len(runs)} runs" if len(runs) > 1 else "one run"
     yield f"{form['name']} form, {median}."
     if stretches:
-        others = [stretch["others"] for stretch in stretches]
+        # The kernel counts the machine's time in ticks, so what is left may come out below zero.
+        others = [max(0.0, stretch["others"]) for stretch in stretches]
         load = max(stretch["load"] for stretch in stretches)
         yield (
             f"Others on the machine used {min(others):.2f} to {max(others):.2f} cores meanwhile;"
