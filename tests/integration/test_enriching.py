@@ -212,10 +212,10 @@ def test_an_api_server_that_fails_is_not_asked_for_each_record(
     cluster: Cluster, server: ObjectServer, receiver: Receiver, watcher: Watcher
 ) -> None:
     server.refusals["pods"] = Refusal(500, "etcd is away")
-    for number in range(20):
+    for number in range(10):
         record(cluster, receiver, pod({"name": f"p{number}", "uid": f"u{number}"}))
 
-    assert watcher.numbers()("enrich_records", result="failed") == 20
+    assert watcher.numbers()("enrich_records", result="failed") == 10
     assert len(server.asked) <= 4
 
 
