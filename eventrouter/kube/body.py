@@ -15,7 +15,7 @@ import urllib3
 # flush and Elasticsearch's refresh take, and the reason why batches need not wait again
 # (forward/pacing.py).
 REST_SECONDS = 0.75
-# So much ends that wait early. At some 150 events a second or more nothing is late by it.
+# So much ends a rest early: from some 150 events a second on, before its time does.
 _REST_BYTES = 128 * 1024
 _READ_BYTES = 64 * 1024
 _MAX_HEAD_BYTES = 4096

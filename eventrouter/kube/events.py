@@ -161,12 +161,12 @@ def coalesced(
     """
     waiting: list[bytes] = []
     size = 0
-    has_rested = False
+    has_line = has_rested = False
 
     def is_more_coming() -> bool:
         nonlocal has_rested
-        if is_more_there():
-            return True
+        if not has_line or is_more_there():
+            return True  # half a line is no event, so it begins no round
         if has_rested:
             return False
         has_rested = True
@@ -176,11 +176,12 @@ def coalesced(
         for piece in pieces:
             waiting.append(piece)
             size += len(piece)
+            has_line = has_line or b"\n" in piece
             if size < _COALESCED_BYTES and is_more_coming():
                 continue
             on_arrival()
             yield b"".join(waiting)
-            waiting, size, has_rested = [], 0, False
+            waiting, size, has_line, has_rested = [], 0, False, False
     except (urllib3.exceptions.HTTPError, OSError):
         yield b"".join(waiting)
         raise

@@ -50,7 +50,7 @@ def test_pieces_are_gathered_while_more_is_there_but_not_without_bound(
     sizes = [
         len(piece)
         for piece in coalesced(
-            [b"abcd"] * 5,
+            [b"abc\n"] * 5,
             is_more_there=lambda: True,
             on_arrival=lambda: arrivals.append(None),
             rest=lambda: pytest.fail("there is more"),
@@ -77,6 +77,28 @@ def test_what_comes_during_one_pause_is_gathered_too() -> None:
 
     assert next(gathering) == b"one\ntwo\n"
     assert len(pauses) == 1
+    assert next(gathering) == b"three\n"
+
+
+def test_a_line_that_comes_in_pieces_is_gathered_before_any_pause() -> None:
+    """Else the first piece would be a round of its own, and the event late by a rest."""
+    pauses: list[None] = []
+
+    def pause() -> bool:
+        pauses.append(None)
+        return False
+
+    gathering = coalesced(
+        iter([b"", b"on", b"e\n", b"two\n"]),
+        is_more_there=lambda: False,
+        on_arrival=lambda: None,
+        rest=pause,
+    )
+
+    assert next(gathering) == b"one\n"
+    assert len(pauses) == 1
+    assert next(gathering) == b"two\n"
+    assert len(pauses) == 2
 
 
 def test_what_came_before_an_error_is_given_before_the_error() -> None:
