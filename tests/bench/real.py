@@ -1,5 +1,7 @@
 """`make bench-real`: the same on a real kube-apiserver and etcd, as far as the machine carries it.
 
+The other half of that command is tests/bench/searchable.py.
+
 Events are written straight into etcd: through the API, writing them would be most of the work.
 """
 

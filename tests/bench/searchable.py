@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -48,23 +49,31 @@ class Finder:
         self._server = server
         self._ids: list[str] = []
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._pool = ThreadPoolExecutor(1)
+        self._searching: Future[None] | None = None
 
     def __enter__(self) -> Finder:
-        self._thread.start()
+        self._searching = self._pool.submit(self._search)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
+        self._pool.shutdown()
 
     def waits(self, begun: Mapping[str, float]) -> list[float]:
         """The seconds from these times to a search that found each, once all are found."""
-        found = self.found_at
-        eventually(lambda: begun.keys() <= found.keys(), timeout=60, what="all events found")
+        found, searching = self.found_at, self._searching
+        assert searching is not None, "only in the block"
+        eventually(
+            lambda: searching.done() or begun.keys() <= found.keys(),
+            timeout=60,
+            what="all events found",
+        )
+        if searching.done():
+            searching.result()  # raises what ended it
         return [found[name] - at for name, at in begun.items()]
 
-    def _run(self) -> None:
+    def _search(self) -> None:
         while not self._stop.wait(_POLL_SECONDS):
             query = {"bool": {"must_not": {"ids": {"values": self._ids}}}}
             body: dict[str, Any] = {

@@ -68,7 +68,8 @@ def measure(form: Form, names: list[str], *, out: Path) -> None:
     say(f"This takes about {form.estimate(len(present)) / 60:.0f} minutes.")
     for number in range(1, form.runs + 1):
         say(f"Run {number} of {form.runs}")
-        results["runs"].append(one_run(form, present, with_live=number == 1))
+        with_live = not any("live" in run for run in results["runs"])
+        results["runs"].append(one_run(form, present, with_live=with_live))
         results["summary"] = summary(results["runs"])
         write(results, out)
 

@@ -33,15 +33,24 @@ _SAMPLES = 200  # of the memory over time, at most
 def one_run(form: Form, contestants: Sequence[str], *, with_live: bool) -> Figures:
     """All that is measured, once, for those that take part; memory over time only if asked for."""
     kinds = [CONTESTANTS[name] for name in contestants]
-    together = _attempt("side by side", partial(side_by_side, form, kinds))
-    run: Figures = {name: together.get(name, together) for name in contestants}
+    run: Figures = {}
+
+    def part(name: str, work: Callable[[], Figures]) -> Figures:
+        """Its figures; none if it fails, and then the error has a place of its own."""
+        figures = _attempt(name, work)
+        if "error" in figures:
+            run[name], figures = figures, {}
+        return figures
+
+    together = part("side by side", partial(side_by_side, form, kinds))
     for kind in kinds:
-        run[kind.name] = run[kind.name] | _attempt(kind.name, partial(alone, form, kind))
+        fast = part(f"{kind.name} alone", partial(alone, form, kind))
+        run[kind.name] = together.get(kind.name, {}) | fast
     if Pair in kinds:
-        run[_LEASE] = together.get(_LEASE, together)
-        run["full_cache"] = _attempt("full_cache", partial(full_cache, form))
-    if with_live:
-        run["live"] = _attempt("live", partial(live, form, kinds))
+        run[_LEASE] = together.get(_LEASE, {})
+        run["full_cache"] = part("full cache", partial(full_cache, form))
+    if with_live and (figures := part("memory over time", partial(live, form, kinds))):
+        run["live"] = figures
     return run
 
 

@@ -89,8 +89,9 @@ def memory_rows(figures: Figures) -> Iterator[Row]:
     """What is resident at three moments."""
     yield ("", "watcher", "goal", "Fluent Bit", "pair", *_peers(figures))
     live = figures.get("live", {})
+    starts = {name: figures[name].get("start", {}) for name in CONTESTANTS if name in figures}
     moments = {
-        "start": ("after the start", {n: figures[n]["start"] for n in CONTESTANTS if n in figures}),
+        "start": ("after the start", starts),
         "live": ("1,000 live events, 100 updates a second", live),
         "full_cache": ("cache of 16 MiB full", {"pair": figures.get("full_cache", {})}),
     }
@@ -174,8 +175,7 @@ def notes(results: Figures) -> Iterator[str]:
     median = f"median of {len(runs)} runs" if len(runs) > 1 else "one run"
     yield f"{form['name']} form, {median}."
     if stretches:
-        # The kernel counts the machine's time in ticks, so what is left may come out below zero.
-        others = [max(0.0, stretch["others"]) for stretch in stretches]
+        others = [stretch["others"] for stretch in stretches]
         load = max(stretch["load"] for stretch in stretches)
         yield (
             f"Others on the machine used {min(others):.2f} to {max(others):.2f} cores meanwhile;"

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.bench.accounting import Thread, cpu_seconds, threads, written_bytes
+from tests.bench.everyday import day
 from tests.bench.everyday.contestant import CONTESTANTS, Contestant
 from tests.bench.everyday.day import percentiles
 from tests.bench.everyday.form import FULL, SHORT
@@ -143,6 +144,27 @@ def test_who_is_missing_or_failed_is_said_and_costs_nobody_else_a_figure() -> No
     assert "Left out: Go informer: install Go 1.26 or newer to build it." in text
     assert "Failed: run 1, input: fluent-bit ended with 1." in text
     assert row(text, "10 ")[-1] == "0.10 %"
+
+
+def test_a_part_of_a_run_that_fails_costs_no_other_part_its_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> dict[str, Any]:
+        raise OSError("no room\non the disk")
+
+    slow = {"1": stretch(watcher=0.001)}
+    monkeypatch.setattr(day, "side_by_side", lambda *_: {"pair": slow, "lease": slow})
+    monkeypatch.setattr(day, "alone", fail)
+    monkeypatch.setattr(day, "full_cache", fail)
+    monkeypatch.setattr(day, "live", fail)
+
+    found = day.one_run(SHORT, ["pair"], with_live=True)
+
+    assert found["pair"] == found["lease"] == slow
+    assert "live" not in found  # so the next run measures it
+    told = tables(results(found))
+    assert "Failed: run 1, pair alone: no room." in told
+    assert row(told, "1 ")[1] == "0.10 %"
 
 
 def test_the_plots_have_a_line_for_each_that_was_measured() -> None:
