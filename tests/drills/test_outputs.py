@@ -241,7 +241,7 @@ def test_two_thousand_events_refused(
         return outage.missing(elasticsearch.arrived) == refused
 
     eventually(is_all_but_refused_there, timeout=330, interval=2, what="all but the refused")
-    assert not outage.missing(outage.printed)
+    eventually(lambda: not outage.missing(outage.printed), timeout=30, what="all printed")
     assert outage.slowest() < IN_TIME_SECONDS
     minutes = (time.monotonic() - began) / 60
     assert (len(outage.log_lines) - lines) / minutes <= LINES_A_MINUTE
