@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,20 +20,11 @@ from typing import Any
 from tests.bench.accounting import compile_bytecode
 from tests.bench.everyday.day import percentiles
 from tests.bench.real import path_of
-from tests.e2e.conftest import CONFIG
+from tests.e2e.conftest import delivering_to, running_cluster, search_server
 from tests.e2e.load import core_event
 from tests.e2e.pipeline import INDICES
 from tests.e2e.prepared import setup_of
-from tests.programs import (
-    ApiServer,
-    Elasticsearch,
-    Etcd,
-    FluentBit,
-    KubeClient,
-    ProgramError,
-    Watcher,
-)
-from tests.programs.jars import jdk
+from tests.programs import Elasticsearch, Etcd, KubeClient, ProgramError, Watcher
 from tests.support.waiting import eventually
 
 SECONDS_BY_RATE = {1: 60, 10: 60, 100: 30}
@@ -42,28 +33,23 @@ _GOAL_SECONDS = 3.0
 
 
 class Finder:
-    """Searches again and again, and notes when each event is found first. A thread."""
+    """A thread that searches until `stop`, and notes when each event is found first."""
 
     def __init__(self, server: Elasticsearch) -> None:
         self.found_at: dict[str, float] = {}
         self._server = server
         self._ids: list[str] = []
         self._stop = threading.Event()
-        self._pool = ThreadPoolExecutor(1)
-        self._searching: Future[None] | None = None
+        self._searching = ThreadPoolExecutor(1).submit(self._search)
 
-    def __enter__(self) -> Finder:
-        self._searching = self._pool.submit(self._search)
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Search no more."""
         self._stop.set()
-        self._pool.shutdown()
+        wait([self._searching])
 
     def waits(self, begun: Mapping[str, float]) -> list[float]:
         """The seconds from these times to a search that found each, once all are found."""
         found, searching = self.found_at, self._searching
-        assert searching is not None, "only in the block"
         eventually(
             lambda: searching.done() or begun.keys() <= found.keys(),
             timeout=60,
@@ -108,38 +94,21 @@ def write(client: KubeClient, *, rate: int, seconds: int) -> dict[str, float]:
 def main() -> None:
     """Write at each rate, and print a line for each."""
     compile_bytecode()
-    home, java = path_of("elasticsearch"), jdk()
-    assert java is not None, "without one Elasticsearch is missing"
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        elasticsearch = Elasticsearch(directory / "elasticsearch", home=home, jdk=java)
-        stack.enter_context(elasticsearch)
+        elasticsearch = stack.enter_context(
+            search_server(Elasticsearch, directory / "elasticsearch", part=path_of)
+        )
         with setup_of(elasticsearch) as setup:
             code, lines = setup.run()
         if code:
             raise ProgramError("\n".join(lines))
         etcd = stack.enter_context(Etcd(directory / "etcd", binary=path_of("etcd")))
         apiserver = stack.enter_context(
-            ApiServer(
-                directory / "apiserver",
-                binary=path_of("kube-apiserver"),
-                etcd=etcd,
-                openssl=path_of("openssl"),
-            )
+            running_cluster(directory / "apiserver", part=path_of, etcd=etcd)
         )
-        for namespace in ("team-a", "team-b"):
-            apiserver.create_namespace(namespace)
         fluent_bit = stack.enter_context(
-            FluentBit(
-                directory / "fluent-bit",
-                binary=path_of("fluent-bit"),
-                config=CONFIG,
-                variables={
-                    "ES_HOST": "127.0.0.1",
-                    "ES_PORT": str(elasticsearch.port),
-                    "ES_TLS": "off",
-                },
-            )
+            delivering_to(elasticsearch, directory / "fluent-bit", part=path_of)
         )
         stack.enter_context(
             Watcher(
@@ -149,7 +118,8 @@ def main() -> None:
                 buffer_path=fluent_bit.buffer_path,
             )
         )
-        finder = stack.enter_context(Finder(elasticsearch))
+        finder = Finder(elasticsearch)
+        stack.callback(finder.stop)
         for rate, seconds in SECONDS_BY_RATE.items():
             print(f"{rate} a second for {seconds} s", file=sys.stderr)
             begun = write(apiserver.client, rate=rate, seconds=seconds)

@@ -53,7 +53,9 @@ def part() -> GetPart:
 def session_elasticsearch(
     part: GetPart, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Elasticsearch]:
-    with _search_server(Elasticsearch, part, tmp_path_factory) as server:
+    with search_server(
+        Elasticsearch, tmp_path_factory.mktemp("elasticsearch"), part=part
+    ) as server:
         yield server
 
 
@@ -61,16 +63,15 @@ def session_elasticsearch(
 def session_opensearch(
     part: GetPart, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OpenSearch]:
-    with _search_server(OpenSearch, part, tmp_path_factory) as server:
+    with search_server(OpenSearch, tmp_path_factory.mktemp("opensearch"), part=part) as server:
         yield server
 
 
-def _search_server(
-    program: type[_Search], part: GetPart, tmp_path_factory: pytest.TempPathFactory
-) -> _Search:
+def search_server(program: type[_Search], directory: Path, *, part: GetPart) -> _Search:
+    """One that has not been started."""
     home, java = part(program.name), jdk()
     assert java is not None
-    return program(tmp_path_factory.mktemp(program.name), home=home, jdk=java)
+    return program(directory, home=home, jdk=java)
 
 
 @pytest.fixture
@@ -109,15 +110,18 @@ def apiserver(part: GetPart, tmp_path: Path, etcd: Etcd) -> Iterator[ApiServer]:
 
 @pytest.fixture
 def fluent_bit(part: GetPart, tmp_path: Path, elasticsearch: Elasticsearch) -> Iterator[FluentBit]:
-    """The project's own Fluent Bit configuration, delivering to Elasticsearch."""
-    variables = {"ES_HOST": "127.0.0.1", "ES_PORT": str(elasticsearch.port), "ES_TLS": "off"}
-    with FluentBit(
-        tmp_path / "fluent-bit",
+    with delivering_to(elasticsearch, tmp_path / "fluent-bit", part=part) as sidecar:
+        yield sidecar
+
+
+def delivering_to(elasticsearch: Elasticsearch, directory: Path, *, part: GetPart) -> FluentBit:
+    """The project's own Fluent Bit configuration, for this Elasticsearch; not started."""
+    return FluentBit(
+        directory,
         binary=part("fluent-bit"),
         config=CONFIG,
-        variables=variables,
-    ) as sidecar:
-        yield sidecar
+        variables={"ES_HOST": "127.0.0.1", "ES_PORT": str(elasticsearch.port), "ES_TLS": "off"},
+    )
 
 
 @pytest.fixture

@@ -42,12 +42,13 @@ def measure(
     `cpu` is shares of one core by program, `sleeps` is times a second by program and thread,
     `others` is the share of all programs of the machine that are not the bench's.
     """
-    began, others = time.monotonic(), _others(contestants)
+    began = time.monotonic()
     before = {name: _account(contestant) for name, contestant in contestants.items()}
+    others = _others(contestants, before)
     time.sleep(seconds)
     after = {name: _account(contestant) for name, contestant in contestants.items()}
     machine = {
-        "others": (_others(contestants) - others) / (time.monotonic() - began),
+        "others": (_others(contestants, after) - others) / (time.monotonic() - began),
         "load": os.getloadavg()[0],
     }
     return {
@@ -118,11 +119,8 @@ def _account(contestant: Contestant) -> _Account:
     )
 
 
-def _others(contestants: Mapping[str, Contestant]) -> float:
+def _others(contestants: Mapping[str, Contestant], accounts: Mapping[str, _Account]) -> float:
     """CPU seconds of all the machine that are not the bench's."""
-    own = [
-        program.pid
-        for contestant in contestants.values()
-        for program in (*contestant.programs.values(), contestant.source)
-    ]
-    return machine_cpu_seconds() - sum(map(cpu_seconds, own)) - time.process_time()
+    programs = sum(sum(account.cpu.values()) for account in accounts.values())
+    sources = sum(cpu_seconds(contestant.source.pid) for contestant in contestants.values())
+    return machine_cpu_seconds() - programs - sources - time.process_time()

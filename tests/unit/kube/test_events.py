@@ -61,19 +61,25 @@ def test_pieces_are_gathered_while_more_is_there_but_not_without_bound(
     assert len(arrivals) == 1  # the end of a body is no arrival
 
 
-def test_what_comes_during_one_pause_is_gathered_too() -> None:
+def pausing(
+    pieces: list[bytes], *, is_more_after_a_pause: bool
+) -> tuple[Iterator[bytes], list[None]]:
+    """The pieces gathered where nothing more is there before a pause; and the pauses so far."""
     pauses: list[None] = []
 
     def pause() -> bool:
         pauses.append(None)
-        return True
+        return is_more_after_a_pause
 
     gathering = coalesced(
-        iter([b"one\n", b"two\n", b"three\n"]),
-        is_more_there=lambda: False,
-        on_arrival=lambda: None,
-        rest=pause,
+        iter(pieces), is_more_there=lambda: False, on_arrival=lambda: None, rest=pause
     )
+    return gathering, pauses
+
+
+def test_what_comes_during_one_pause_is_gathered_too() -> None:
+    pieces = [b"one\n", b"two\n", b"three\n"]
+    gathering, pauses = pausing(pieces, is_more_after_a_pause=True)
 
     assert next(gathering) == b"one\ntwo\n"
     assert len(pauses) == 1
@@ -82,18 +88,7 @@ def test_what_comes_during_one_pause_is_gathered_too() -> None:
 
 def test_a_line_that_comes_in_pieces_is_gathered_before_any_pause() -> None:
     """Else the first piece would be a round of its own, and the event late by a rest."""
-    pauses: list[None] = []
-
-    def pause() -> bool:
-        pauses.append(None)
-        return False
-
-    gathering = coalesced(
-        iter([b"", b"on", b"e\n", b"two\n"]),
-        is_more_there=lambda: False,
-        on_arrival=lambda: None,
-        rest=pause,
-    )
+    gathering, pauses = pausing([b"", b"on", b"e\n", b"two\n"], is_more_after_a_pause=False)
 
     assert next(gathering) == b"one\n"
     assert len(pauses) == 1
