@@ -10,7 +10,13 @@ from collections.abc import Callable
 from eventrouter.checkpoint.contents import Checkpoint
 from eventrouter.clock import Clock, Stop
 from eventrouter.errors import ApiError, CheckpointError, Deposed
-from eventrouter.kube.lease import RENEW_DEADLINE_SECONDS, RETRY_SECONDS, LeaseApi, LeaseRecord
+from eventrouter.kube.lease import (
+    RENEW_DEADLINE_SECONDS,
+    RENEW_SECONDS,
+    RETRY_SECONDS,
+    LeaseApi,
+    LeaseRecord,
+)
 from eventrouter.ops.health import Pulse
 from eventrouter.ops.metrics import Metrics
 from eventrouter.ops.trouble import Trouble
@@ -28,9 +34,10 @@ class Election:
     of the last renewal that succeeded, which is well before anybody else may take it:
     `is_leading` says so to the moment, whatever the thread is doing.
 
-    Also the store of the checkpoint: the next renewal takes it along, so that it costs no request
-    of its own. A standby remembers the checkpoint that it saw last, in case somebody deletes the
-    Lease: an older position is as good as the newest, there is only more to send again.
+    Also the store of the checkpoint. To write it is to renew the lease, so while checkpoints come
+    every few seconds (checkpoint/keeper.py), there are no other renewals. A standby remembers the
+    checkpoint that it saw last, in case somebody deletes the Lease: an older position is as good as
+    the newest, there is only more to send again.
     """
 
     def __init__(
@@ -69,7 +76,7 @@ class Election:
         self._renewed = threading.Condition()
         self._renewed_at: float | None = None
         self._checkpoint: bytes | None = None
-        self._tries = 0  # of renewals, and how the last one ended
+        self._tries = 0  # of renewals, and why the last one failed
         self._failure: ApiError | None = None
 
     def run(self) -> None:
@@ -80,9 +87,7 @@ class Election:
                 self._stand_by()
             else:
                 self._lead()
-            is_standby = self._renewed_at is None
-            spread = self._uniform(1.0, 1.0 + _JITTER) if is_standby else 1.0
-            self._stop.wait(RETRY_SECONDS * spread)
+            self._stop.wait(self._pause_seconds())
 
     def is_leading(self) -> bool:
         """Whether we may act as the leader at this moment."""
@@ -92,7 +97,8 @@ class Election:
         )
 
     def save(self, checkpoint: Checkpoint, *, now: float) -> None:
-        """Have the next renewal write the checkpoint, and wait for that. For another thread.
+        """Write the checkpoint with a renewal, not before RETRY_SECONDS after the last one. For
+        another thread.
 
         At the end it is written at once. Raises CheckpointError if the renewal fails, and Deposed
         once we lead no longer.
@@ -101,11 +107,12 @@ class Election:
             tries = self._tries
             if self.is_leading():
                 self._checkpoint = checkpoint.encode(now=now)
-                if self._is_ending:
-                    self._try_to_renew()
             while self.is_leading() and self._tries == tries:
-                # Not for ever, as the leadership may end without a word.
-                self._renewed.wait(2 * RETRY_SECONDS)
+                too_soon = 0.0 if self._is_ending else self._seconds_until(RETRY_SECONDS)
+                if too_soon:
+                    self._renewed.wait(too_soon)
+                else:
+                    self._try_to_renew()
             if not self.is_leading():
                 raise Deposed("cannot write the checkpoint: no longer the leader")
             if self._failure is not None:
@@ -130,6 +137,21 @@ class Election:
                 )
             except ApiError as error:
                 log.warning("Could not release the lease, it will run out: %s", error)
+
+    def _pause_seconds(self) -> float:
+        """From one turn of the thread to the next."""
+        if self._renewed_at is None:
+            return RETRY_SECONDS * self._uniform(1.0, 1.0 + _JITTER)
+        if self._failure is not None:
+            return RETRY_SECONDS
+        return self._seconds_until(RENEW_SECONDS)
+
+    def _seconds_until(self, age_seconds: float) -> float:
+        """Until the last renewal that succeeded is so old; 0 if it is, or if there is none."""
+        renewed_at = self._renewed_at
+        if renewed_at is None:
+            return 0.0
+        return max(0.0, renewed_at + age_seconds - self._clock.monotonic())
 
     # ---- standing by
 
@@ -172,6 +194,7 @@ class Election:
         with self._renewed:
             self._record = self._write(record)
             self._renewed_at = started
+            self._failure = None
 
     def _announce(self, record: LeaseRecord) -> None:
         self._metrics.leading.set(1)
@@ -184,9 +207,9 @@ class Election:
     # ---- leading
 
     def _lead(self) -> None:
-        """Renew the lease. Stand by again once that has failed for too long."""
+        """Renew the lease if that is due. Stand by again once it has failed for too long."""
         with self._renewed:
-            if self.is_leading():
+            if self.is_leading() and self._is_due():
                 self._try_to_renew()
             if self.is_leading():
                 return
@@ -195,6 +218,9 @@ class Election:
         self._metrics.leading.set(0)
         log.error("Lost the lease: dropping what is unsent and standing by")
         self._on_lost()
+
+    def _is_due(self) -> bool:
+        return self._failure is not None or not self._seconds_until(RENEW_SECONDS)
 
     def _try_to_renew(self) -> None:
         """Renew, and tell all that wait for it."""

@@ -11,11 +11,13 @@ import pytest
 
 from eventrouter.checkpoint.contents import NOT_UNDERSTOOD, Checkpoint
 from eventrouter.checkpoint.election import Election
+from eventrouter.checkpoint.keeper import ROUND_SECONDS
 from eventrouter.errors import ApiError, CheckpointError
 from eventrouter.kube.lease import (
     ANNOTATION,
     DURATION_SECONDS,
     RENEW_DEADLINE_SECONDS,
+    RENEW_SECONDS,
     RETRY_SECONDS,
     LeaseRecord,
 )
@@ -99,15 +101,9 @@ class Candidate:
         self.election.run()
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """As the keeper does, in its own thread, with a turn of the election while it waits."""
-        now = self._clock.time()
-        with ThreadPoolExecutor(1) as keeper:
-            saving = keeper.submit(self.election.save, checkpoint, now=now)
-            data = checkpoint.encode(now=now)
-            eventually(lambda: saving.done() or self.election._checkpoint == data)
-            if not saving.done():
-                self.turn()
-            saving.result(timeout=10)
+        """As the keeper does, some seconds after the last renewal."""
+        self._clock.advance(RETRY_SECONDS)
+        self.election.save(checkpoint, now=self._clock.time())
 
     def is_set(self) -> bool:
         return self._turns == 0
@@ -174,7 +170,7 @@ def test_a_second_one_stands_by_while_the_first_renews(
 
     for _ in range(20):
         b.turn()
-        clock.advance(RETRY_SECONDS)
+        clock.advance(RENEW_SECONDS)
         a.turn()
 
     assert a.election.is_leading()
@@ -394,7 +390,7 @@ def test_a_leader_keeps_its_lease_when_somebody_touches_it(
         if change == "emptied":
             del lease.body["spec"]
 
-    clock.advance(RETRY_SECONDS)
+    clock.advance(RENEW_SECONDS)
     a.turn()
 
     assert a.election.is_leading()
@@ -413,7 +409,7 @@ def test_a_lease_that_is_deleted_while_its_leader_stops_is_not_made_anew(
 
     with pytest.raises(CheckpointError):
         a.save(checkpoint("5"))
-    clock.advance(RETRY_SECONDS)
+    clock.advance(RENEW_SECONDS)
     a.turn()
     assert a.election.is_leading()  # what is queued may still be sent
     a.election.release()
@@ -449,30 +445,32 @@ def test_standbys_do_not_all_try_at_once(candidate: Make) -> None:
     a.turn(turns=3)
     b.turn()
 
-    assert a.waits[1:] == [RETRY_SECONDS, RETRY_SECONDS]
+    assert a.waits == [RENEW_SECONDS] * 3
     assert b.spreads[0][0] < b.spreads[0][1]
 
 
-def test_checkpoints_ride_with_the_renewals(
+def test_a_checkpoint_every_few_seconds_is_all_the_renewal_that_a_lease_needs(
     candidate: Make, lease: FakeLease, clock: FakeClock
 ) -> None:
-    """However often one is saved, the Lease is written once in RETRY_SECONDS, as without any."""
     a = candidate("a")
     a.turn()
     writes = lease.writes
 
     for number in range(20):
-        clock.advance(RETRY_SECONDS)
-        a.save(checkpoint(str(number)))
+        clock.advance(ROUND_SECONDS)
+        a.election.save(checkpoint(str(number)), now=clock.time())
+        clock.advance(RENEW_SECONDS - ROUND_SECONDS)
+        a.turn()
 
+    assert ROUND_SECONDS < RENEW_SECONDS
     assert lease.writes == writes + 20
-    assert a.waits == [RETRY_SECONDS] * 21
+    assert a.election.is_leading()
 
 
-def test_saves_of_many_threads_are_one_write(
+def test_however_often_checkpoints_are_saved_a_lease_is_written_once_in_two_seconds(
     candidate: Make, lease: FakeLease, clock: FakeClock
 ) -> None:
-    """Two writers of one process would refuse each other's version."""
+    """Those that come too soon wait, for as long as a renewal takes all of them along."""
     a = candidate("a")
     a.turn()
     writes = lease.writes
@@ -482,11 +480,51 @@ def test_saves_of_many_threads_are_one_write(
             for number in range(20)
         ]
         eventually(lambda: len(a.election._renewed._waiters) == 20)  # type: ignore[attr-defined]
+        assert lease.writes == writes
+        clock.advance(RENEW_SECONDS)
         a.turn()
         for save in saves:
             save.result(timeout=10)
 
+    assert RETRY_SECONDS == 2.0
     assert lease.writes == writes + 1
+
+
+def test_a_leader_survives_an_api_server_that_is_away_for_six_seconds_whenever_that_begins(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    for begins in (0.0, 2.0, RENEW_SECONDS - 0.01):
+        a = candidate("a")
+        a.turn()
+        clock.advance(begins)
+        lease.is_down, back_at = True, clock.monotonic() + 6.0
+        clock.advance(a.waits[-1] - begins)
+        while lease.is_down:
+            lease.is_down = clock.monotonic() < back_at
+            a.turn()
+            clock.advance(a.waits[-1])
+
+        assert a.election.is_leading()
+        assert a.losses == 0
+
+
+def test_a_checkpoint_that_is_due_while_renewals_fail_is_tried_at_once(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    a = candidate("a")
+    a.turn()
+    lease.is_down = True
+    clock.advance(RENEW_SECONDS)
+    a.turn()
+    lease.is_down = False
+
+    a.election.save(checkpoint("5"), now=clock.time())
+    clock.advance(RETRY_SECONDS)
+    writes = lease.writes
+    a.turn()
+
+    assert lease.writes == writes  # the checkpoint was the renewal
+    assert a.waits[-1] == RENEW_SECONDS - RETRY_SECONDS
 
 
 def test_at_the_end_a_checkpoint_is_written_at_once(
