@@ -14,7 +14,7 @@ from eventrouter.checkpoint.buffer import Buffer, FluentBitBuffer, NoBuffer
 from eventrouter.checkpoint.contents import Checkpoint, source_id
 from eventrouter.checkpoint.election import Election
 from eventrouter.checkpoint.stores import CheckpointStore, FileCheckpoint, NoCheckpoint
-from eventrouter.clock import SystemClock
+from eventrouter.clock import Alarm, SystemClock
 from eventrouter.config import Config, LeaseRef, checked
 from eventrouter.errors import CheckpointError, ConfigError
 from eventrouter.forward.connection import Address
@@ -60,7 +60,7 @@ class App:
         self._address = checked("--forward", settings.forward, Address.parse)
         buffer = _buffer(settings)
         self._election: Election | None = None
-        self._election_stop = threading.Event()
+        self._election_stop = Alarm()
         self._checkpoint: Checkpoint | None = None
         store: CheckpointStore
         if isinstance(settings.checkpoint, LeaseRef):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -30,6 +31,34 @@ class Stop(Protocol):
 
     def is_set(self) -> bool: ...
     def wait(self, timeout: float | None = None) -> bool: ...
+
+
+class Alarm:
+    """A stop that also cuts a wait short for something else to do. For one thread that waits."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._is_set = False
+
+    def set(self) -> None:
+        """Request the end."""
+        self._is_set = True
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Whether the end was requested."""
+        return self._is_set
+
+    def wake(self) -> None:
+        """End the wait of this moment; the next one if nobody waits."""
+        self._event.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until set or woken, for so many seconds at most. Whether it is set."""
+        if not self._is_set:
+            self._event.wait(timeout)
+            self._event.clear()
+        return self._is_set
 
 
 class Backoff:

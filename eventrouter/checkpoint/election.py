@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 from eventrouter.checkpoint.contents import Checkpoint
-from eventrouter.clock import Clock, Stop
+from eventrouter.clock import Alarm, Clock
 from eventrouter.errors import ApiError, CheckpointError, Deposed
 from eventrouter.kube.lease import (
     RENEW_DEADLINE_SECONDS,
@@ -24,6 +24,8 @@ from eventrouter.ops.trouble import Trouble
 log = logging.getLogger(__name__)
 
 _JITTER = 1.2
+# A Lease that somebody deleted is its holder's to write anew: a standby leaves time for a renewal.
+_GONE_SECONDS = RENEW_SECONDS + RETRY_SECONDS
 
 
 class Election:
@@ -31,13 +33,13 @@ class Election:
 
     Another's lease is over when it has not changed for its duration by our own monotonic clock;
     clocks of two machines are never compared. Ours is over RENEW_DEADLINE_SECONDS after the start
-    of the last renewal that succeeded, which is well before anybody else may take it:
-    `is_leading` says so to the moment, whatever the thread is doing.
+    of the last renewal that succeeded, which is before anybody else may take it: `is_leading` says
+    so to the moment, whatever the thread is doing.
 
     Also the store of the checkpoint. To write it is to renew the lease, so while checkpoints come
-    every few seconds (checkpoint/keeper.py), there are no other renewals. A standby remembers the
-    checkpoint that it saw last, in case somebody deletes the Lease: an older position is as good as
-    the newest, there is only more to send again.
+    every few seconds (checkpoint/keeper.py), hardly any other renewal is due. A standby remembers
+    the checkpoint that it saw last, in case somebody deletes the Lease: an older position is as
+    good as the newest, there is only more to send again.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class Election:
         pulse: Pulse,
         contact: Pulse,
         note: Callable[[str], None],
-        stop: Stop,
+        stop: Alarm,
         clock: Clock,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -70,13 +72,17 @@ class Election:
         self._record: LeaseRecord | None = None
         self._observed: object = None
         self._observed_at = 0.0
+        self._holder = ""  # as observed, and whether before that another one held it
+        self._was_held = False
         self._trouble = Trouble(log, over="The lease can be read and written again")
         self._is_ending = False
         # Guards what follows. Held during a write, so that no two are under way.
         self._renewed = threading.Condition()
         self._renewed_at: float | None = None
         self._checkpoint: bytes | None = None
-        self._tries = 0  # of renewals, and why the last one failed
+        self._is_wanted = False  # a renewal, for a checkpoint
+        self._tries = 0  # of renewals, when the last one began, and why it failed
+        self._tried_at = 0.0
         self._failure: ApiError | None = None
 
     def run(self) -> None:
@@ -97,22 +103,23 @@ class Election:
         )
 
     def save(self, checkpoint: Checkpoint, *, now: float) -> None:
-        """Write the checkpoint with a renewal, not before RETRY_SECONDS after the last one. For
-        another thread.
+        """Have a renewal write the checkpoint, and wait for that. For another thread.
 
-        At the end it is written at once. Raises CheckpointError if the renewal fails, and Deposed
-        once we lead no longer.
+        It comes as soon as RETRY_SECONDS have passed since the last one; if this begins after
+        `end`, at once. Raises CheckpointError if it fails, and Deposed once we lead no longer.
         """
         with self._renewed:
             tries = self._tries
             if self.is_leading():
                 self._checkpoint = checkpoint.encode(now=now)
-            while self.is_leading() and self._tries == tries:
-                too_soon = 0.0 if self._is_ending else self._seconds_until(RETRY_SECONDS)
-                if too_soon:
-                    self._renewed.wait(too_soon)
-                else:
+                if self._is_ending:
                     self._try_to_renew()
+                else:
+                    self._is_wanted = True
+                    self._stop.wake()
+            while self.is_leading() and self._tries == tries:
+                # Not for ever, as the leadership may end without a word.
+                self._renewed.wait(2 * RETRY_SECONDS)
             if not self.is_leading():
                 raise Deposed("cannot write the checkpoint: no longer the leader")
             if self._failure is not None:
@@ -132,26 +139,33 @@ class Election:
                 return
             self._renewed_at = None
             try:
-                self._lease.write(
-                    self._record.released(now=self._clock.time(), checkpoint=self._checkpoint)
-                )
+                self._write_released(self._record)
             except ApiError as error:
                 log.warning("Could not release the lease, it will run out: %s", error)
 
-    def _pause_seconds(self) -> float:
-        """From one turn of the thread to the next."""
-        if self._renewed_at is None:
-            return RETRY_SECONDS * self._uniform(1.0, 1.0 + _JITTER)
-        if self._failure is not None:
-            return RETRY_SECONDS
-        return self._seconds_until(RENEW_SECONDS)
+    def _write_released(self, record: LeaseRecord) -> None:
+        """Once more if somebody edited it and it is still ours."""
+        try:
+            self._lease.write(record.released(now=self._clock.time(), checkpoint=self._checkpoint))
+        except ApiError as error:
+            if error.reason != "conflict":
+                raise
+            record = self._lease.read()
+            if record.holder != self._identity:
+                raise
+            self._lease.write(record.released(now=self._clock.time(), checkpoint=self._checkpoint))
 
-    def _seconds_until(self, age_seconds: float) -> float:
-        """Until the last renewal that succeeded is so old; 0 if it is, or if there is none."""
+    def _pause_seconds(self) -> float:
+        """Until the thread's next turn: a renewal, the deadline, or a look at another's lease."""
         renewed_at = self._renewed_at
         if renewed_at is None:
-            return 0.0
-        return max(0.0, renewed_at + age_seconds - self._clock.monotonic())
+            return RETRY_SECONDS * self._uniform(1.0, 1.0 + _JITTER)
+        if self._failure is not None or self._is_wanted:
+            due_at = self._tried_at + RETRY_SECONDS
+        else:
+            due_at = renewed_at + RENEW_SECONDS
+        due_at = min(due_at, renewed_at + RENEW_DEADLINE_SECONDS)
+        return max(0.0, due_at - self._clock.monotonic())
 
     # ---- standing by
 
@@ -161,7 +175,8 @@ class Election:
             record = self._lease.read()
             self._observe(record)
             if self._is_anothers(record):
-                self._note(f"{record.holder} leads")
+                gone = "the Lease is gone, and its holder may write it anew"
+                self._note(f"{record.holder} leads" if record.holder else gone)
                 self._trouble.end()
                 return
             self._take(record)
@@ -178,23 +193,29 @@ class Election:
         if record.renewed != self._observed:
             if record.holder not in ("", self._identity):
                 log.debug("%s leads", record.holder)
+            self._was_held = self._holder not in ("", self._identity)
+            self._holder = record.holder
             self._observed, self._observed_at = record.renewed, self._clock.monotonic()
         if record.checkpoint is not None:
             self._checkpoint = record.checkpoint
 
     def _is_anothers(self, record: LeaseRecord) -> bool:
         """Whether somebody else holds the lease, and it is not over."""
-        return (
-            record.holder not in ("", self._identity)
-            and self._clock.monotonic() < self._observed_at + record.duration_seconds
-        )
+        if record.is_blank:
+            seconds = _GONE_SECONDS if self._was_held else 0.0
+        elif record.holder in ("", self._identity):
+            seconds = 0.0
+        else:
+            seconds = record.duration_seconds
+        return self._clock.monotonic() < self._observed_at + seconds
 
     def _take(self, record: LeaseRecord) -> None:
         started = self._clock.monotonic()
         with self._renewed:
             self._record = self._write(record)
-            self._renewed_at = started
-            self._failure = None
+            self._renewed_at = self._tried_at = started
+            self._failure, self._is_wanted = None, False
+        self._holder = self._identity
 
     def _announce(self, record: LeaseRecord) -> None:
         self._metrics.leading.set(1)
@@ -209,7 +230,7 @@ class Election:
     def _lead(self) -> None:
         """Renew the lease if that is due. Stand by again once it has failed for too long."""
         with self._renewed:
-            if self.is_leading() and self._is_due():
+            if self.is_leading() and not self._pause_seconds():
                 self._try_to_renew()
             if self.is_leading():
                 return
@@ -219,29 +240,27 @@ class Election:
         log.error("Lost the lease: dropping what is unsent and standing by")
         self._on_lost()
 
-    def _is_due(self) -> bool:
-        return self._failure is not None or not self._seconds_until(RENEW_SECONDS)
-
     def _try_to_renew(self) -> None:
         """Renew, and tell all that wait for it."""
+        self._tried_at = self._clock.monotonic()
         try:
-            self._renew()
+            self._renew(self._tried_at)
         except ApiError as error:
             self._failure = error
             self._report(error)
         else:
             self._failure = None
             self._trouble.end()
+        self._is_wanted = False
         self._tries += 1
         self._renewed.notify_all()
 
-    def _renew(self) -> None:
+    def _renew(self, started: float) -> None:
         """One PUT. Raises ApiError; once deposed, `is_leading` is false from then on.
 
         One that succeeds after the deadline is too late: others have seen us not leading, and have
         acted on it.
         """
-        started = self._clock.monotonic()
         try:
             self._record = self._write(self._record)
         except ApiError as error:

@@ -158,6 +158,8 @@ class Sender:
             self._on_acked(positions)
 
     def _send(self, connection: Connection, chunk: _Chunk) -> None:
+        if self._stop.is_set():  # perhaps since the batch was waited for: another one sends it
+            return
         connection.send(chunk.data)
         self._metrics.chunks_sent.inc()
 

@@ -18,13 +18,14 @@ from eventrouter.kube.parsing import parse_object
 
 ANNOTATION = "eventrouter/checkpoint"
 
-# As in client-go (tools/leaderelection), a lease runs for 15 s from its last renewal, and a try
-# that failed is repeated after 2 s. client-go also renews every 2 s, and gives up after 10 s. Each
-# renewal is a write to etcd, so ours renews less often. It gives up after 12 s, and so survives an
-# API server that refuses all requests for 6 s, whenever that begins.
+# As in client-go (tools/leaderelection), a lease runs for 15 s from its last renewal. client-go
+# renews every 2 s and gives up after 10. Each renewal is a write to etcd, so ours renews less
+# often, unless there is a checkpoint to write, and gives up after 12: it survives an API server
+# that refuses all requests for 5 s, whenever that begins.
 DURATION_SECONDS = 15
 RENEW_SECONDS = 5.5
 RENEW_DEADLINE_SECONDS = 12.0
+# From one try to the next at least, be it for a checkpoint or after one that failed.
 RETRY_SECONDS = 2.0
 # A request that hangs must leave time for another before the deadline.
 _REQUEST_SECONDS = 3.0

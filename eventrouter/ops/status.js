@@ -7,7 +7,7 @@ const KEPT_MS = 5 * 60 * 1000;
 const RATE_MS = 10 * 1000;
 const RECENT_MS = 15 * 1000;
 // A healthy link is heard from at least this often: a watch ends after 99 s, the sidecar is asked
-// every 30 s, the Lease is written every 2 s. At 110 s /readyz says that it is silent.
+// every 30 s, the Lease is written every 5 s. At 110 s /readyz says that it is silent.
 const USUAL_SECONDS = { api: 100, events: 100, ack: 45, lease: 20 };
 const SILENT_SECONDS = 110;
 const OLD_CHUNK_SECONDS = 120;

@@ -37,7 +37,7 @@ class Handover:
         self.metrics = Metrics()
         self.acked: list[int] = []
         self._written = 0
-        self._stop = threading.Event()
+        self.stop = threading.Event()
         health = Health(SystemClock())
         self.sender = Sender(
             address=Address.parse(url),
@@ -47,7 +47,7 @@ class Handover:
             metrics=self.metrics,
             pulse=health.thread("sender"),
             contact=health.link("sidecar"),
-            stop=self._stop,
+            stop=self.stop,
             clock=SystemClock(),
             backoff=Backoff(first=0.002, cap=0.01),
         )
@@ -88,7 +88,7 @@ class Handover:
 
     def __exit__(self, *_: object) -> None:
         self.queue.close()
-        self._stop.set()
+        self.stop.set()
         self.sender.interrupt()
         self.thread.join(5)
 
@@ -321,6 +321,23 @@ def test_no_more_is_on_the_way_than_the_window_allows(receiver: Receiver) -> Non
         handover.drain()
 
     _assert_all_arrived(receiver, handover)
+
+
+def test_a_batch_that_comes_when_the_leadership_is_over_is_not_sent(receiver: Receiver) -> None:
+    """The sender waits for one, and the moment at which it may send no more wakes nobody."""
+    handover = Handover(receiver.url).start()
+    idle = handover.queue._filled._waiters  # type: ignore[attr-defined]
+    eventually(lambda: len(idle) == 1, what="a sender that waits for a batch")
+    handover.stop.set()
+
+    handover.put(1)
+    handover.thread.join(5)
+
+    assert not handover.thread.is_alive()
+    handover.sender.abandon()
+    assert handover.count("chunks_sent") == 1  # the empty one that proved the connection
+    assert handover.metrics.in_flight() == 0
+    assert sum(handover.count("events_abandoned", type=tag) for tag in TAG_SUFFIXES) == 6
 
 
 def test_an_idle_link_is_proved_by_empty_frames(

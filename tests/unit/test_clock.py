@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventrouter.clock import Backoff, Clock, Stop, SystemClock
+from eventrouter.clock import Alarm, Backoff, Clock, Stop, SystemClock
 from tests.support.clock import middle
+from tests.support.waiting import eventually
 
 
 def test_waits_double_up_to_the_cap_and_stay_there() -> None:
@@ -73,3 +74,34 @@ def test_a_threading_event_is_a_stop() -> None:
 
     assert stop.is_set()
     assert stop.wait(0)
+
+
+def test_an_alarm_is_a_stop_that_can_be_woken() -> None:
+    alarm = Alarm()
+    alarm.wake()
+    assert not alarm.wait(60)  # nobody waited, so the next one to wait was woken
+    assert not alarm.wait(0)
+
+    alarm.set()
+
+    assert alarm.is_set()
+    assert alarm.wait(60)
+    assert alarm.wait(60)
+
+
+def test_a_thread_that_waits_for_an_alarm_is_woken_and_stopped_at_once() -> None:
+    alarm = Alarm()
+    ended: list[bool] = []
+
+    def wait_twice() -> None:
+        ended.append(alarm.wait(60))
+        ended.append(alarm.wait(60))
+
+    thread = threading.Thread(target=wait_twice)
+    thread.start()
+    alarm.wake()
+    eventually(lambda: ended == [False], what="the end of the first wait")
+    alarm.set()
+    thread.join(10)
+
+    assert ended == [False, True]

@@ -12,6 +12,7 @@ import pytest
 from eventrouter.checkpoint.contents import NOT_UNDERSTOOD, Checkpoint
 from eventrouter.checkpoint.election import Election
 from eventrouter.checkpoint.keeper import ROUND_SECONDS
+from eventrouter.clock import Alarm
 from eventrouter.errors import ApiError, CheckpointError
 from eventrouter.kube.lease import (
     ANNOTATION,
@@ -70,15 +71,17 @@ class FakeLease:
         return str(self.spec["holderIdentity"])
 
 
-class Candidate:
+class Candidate(Alarm):
     """A candidate whose turns are taken one by one, each followed by the wait that it asks for."""
 
     def __init__(self, lease: FakeLease, clock: FakeClock, identity: str) -> None:
+        super().__init__()
         self.elected: list[Checkpoint | None] = []
         self.losses = 0
         self.metrics = Metrics()
         self.waits: list[float] = []
         self.notes: list[str] = []
+        self.wakes = 0
         self.spreads: list[tuple[float, float]] = []
         self._clock = clock
         self._turns = 0
@@ -101,9 +104,18 @@ class Candidate:
         self.election.run()
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """As the keeper does, some seconds after the last renewal."""
+        """As the keeper does, in its own thread, two seconds after the last renewal."""
         self._clock.advance(RETRY_SECONDS)
-        self.election.save(checkpoint, now=self._clock.time())
+        wakes, now = self.wakes, self._clock.time()
+        with ThreadPoolExecutor(1) as keeper:
+            saving = keeper.submit(self.election.save, checkpoint, now=now)
+            eventually(lambda: saving.done() or self.wakes > wakes)
+            if not saving.done():
+                self.turn()
+            saving.result(timeout=10)
+
+    def wake(self) -> None:
+        self.wakes += 1
 
     def is_set(self) -> bool:
         return self._turns == 0
@@ -333,9 +345,10 @@ def test_a_standby_goes_on_from_the_checkpoint_that_it_saw_when_the_lease_has_no
     assert lease.body is not None
     if change == "deleted":
         lease.body = None
+        b.turn()
     else:
         del lease.body["metadata"]["annotations"]
-        clock.advance(DURATION_SECONDS)
+    clock.advance(DURATION_SECONDS)
 
     b.turn()
 
@@ -344,7 +357,7 @@ def test_a_standby_goes_on_from_the_checkpoint_that_it_saw_when_the_lease_has_no
 
 
 def test_a_standby_that_saw_garbage_before_the_lease_was_deleted_knows_that_a_position_is_lost(
-    candidate: Make, lease: FakeLease
+    candidate: Make, lease: FakeLease, clock: FakeClock
 ) -> None:
     """A plain first list would take the states in between for ones that never were."""
     a, b = candidate("a"), candidate("b")
@@ -353,6 +366,8 @@ def test_a_standby_that_saw_garbage_before_the_lease_was_deleted_knows_that_a_po
     lease.body["metadata"]["annotations"] = {ANNOTATION: "{rubbish"}
     b.turn()
     lease.body = None
+    b.turn()
+    clock.advance(DURATION_SECONDS)
 
     b.turn()
 
@@ -438,11 +453,13 @@ def test_an_outage_is_logged_once(
     assert caplog.text.count("cannot reach the server") == 1
 
 
-def test_standbys_do_not_all_try_at_once(candidate: Make) -> None:
+def test_standbys_do_not_all_try_at_once(candidate: Make, clock: FakeClock) -> None:
     """The wait between two looks is spread by a jitter; a leader renews at an even pace."""
     a, b = candidate("a"), candidate("b")
 
-    a.turn(turns=3)
+    for _ in range(3):
+        a.turn()
+        clock.advance(RENEW_SECONDS)
     b.turn()
 
     assert a.waits == [RENEW_SECONDS] * 3
@@ -457,10 +474,11 @@ def test_a_checkpoint_every_few_seconds_is_all_the_renewal_that_a_lease_needs(
     writes = lease.writes
 
     for number in range(20):
-        clock.advance(ROUND_SECONDS)
-        a.election.save(checkpoint(str(number)), now=clock.time())
+        clock.advance(ROUND_SECONDS - RETRY_SECONDS)
+        a.save(checkpoint(str(number)))
         clock.advance(RENEW_SECONDS - ROUND_SECONDS)
         a.turn()
+        clock.advance(ROUND_SECONDS - RENEW_SECONDS)
 
     assert ROUND_SECONDS < RENEW_SECONDS
     assert lease.writes == writes + 20
@@ -470,7 +488,7 @@ def test_a_checkpoint_every_few_seconds_is_all_the_renewal_that_a_lease_needs(
 def test_however_often_checkpoints_are_saved_a_lease_is_written_once_in_two_seconds(
     candidate: Make, lease: FakeLease, clock: FakeClock
 ) -> None:
-    """Those that come too soon wait, for as long as a renewal takes all of them along."""
+    """Those that come too soon wait, and are one write."""
     a = candidate("a")
     a.turn()
     writes = lease.writes
@@ -480,51 +498,141 @@ def test_however_often_checkpoints_are_saved_a_lease_is_written_once_in_two_seco
             for number in range(20)
         ]
         eventually(lambda: len(a.election._renewed._waiters) == 20)  # type: ignore[attr-defined]
+        a.turn()
         assert lease.writes == writes
-        clock.advance(RENEW_SECONDS)
+        assert a.waits[-1] == RETRY_SECONDS == 2.0
+        clock.advance(a.waits[-1])
         a.turn()
         for save in saves:
             save.result(timeout=10)
 
-    assert RETRY_SECONDS == 2.0
     assert lease.writes == writes + 1
+    assert a.wakes == 20
 
 
-def test_a_leader_survives_an_api_server_that_is_away_for_six_seconds_whenever_that_begins(
+@pytest.mark.parametrize("seconds_of_a_try", [0.0, 0.4, 1.9])
+@pytest.mark.parametrize("begins", [0.0, ROUND_SECONDS, RENEW_SECONDS - 0.01])
+def test_a_leader_survives_an_api_server_that_refuses_all_requests_for_five_seconds(
+    candidate: Make,
+    lease: FakeLease,
+    clock: FakeClock,
+    seconds_of_a_try: float,
+    begins: float,
+) -> None:
+    """Whenever that begins, and however long each refusal takes."""
+    a = candidate("a")
+    a.turn()
+    down_at = clock.monotonic() + begins
+
+    def refuse() -> None:
+        lease.is_down = down_at <= clock.monotonic() < down_at + 5.0
+        clock.advance(seconds_of_a_try if lease.is_down else 0.0)
+
+    lease.before_write = refuse
+    while clock.monotonic() < down_at + 5.0:
+        clock.advance(a.waits[-1])
+        a.turn()
+
+    assert a.losses == 0
+    assert a.election.is_leading()
+
+
+def test_a_leader_whose_requests_hang_tries_again_at_once(
     candidate: Make, lease: FakeLease, clock: FakeClock
 ) -> None:
-    for begins in (0.0, 2.0, RENEW_SECONDS - 0.01):
-        a = candidate("a")
-        a.turn()
-        clock.advance(begins)
-        lease.is_down, back_at = True, clock.monotonic() + 6.0
-        clock.advance(a.waits[-1] - begins)
-        while lease.is_down:
-            lease.is_down = clock.monotonic() < back_at
-            a.turn()
-            clock.advance(a.waits[-1])
+    """Tries begin two seconds apart, or after one another if one takes longer."""
+    a = candidate("a")
+    a.turn()
+    lease.is_down = True
+    lease.before_write = lambda: clock.advance(3.0)
+    clock.advance(RENEW_SECONDS)
 
-        assert a.election.is_leading()
-        assert a.losses == 0
+    a.turn(turns=2)
+
+    assert a.waits[-2:] == [0.0, 0.0]
+    assert a.election.is_leading()
 
 
-def test_a_checkpoint_that_is_due_while_renewals_fail_is_tried_at_once(
+def test_the_leadership_is_given_up_at_the_deadline_and_not_at_the_next_try(
     candidate: Make, lease: FakeLease, clock: FakeClock
 ) -> None:
     a = candidate("a")
     a.turn()
     lease.is_down = True
-    clock.advance(RENEW_SECONDS)
+    began = clock.monotonic()
+    while not a.losses:
+        clock.advance(a.waits[-1])
+        a.turn()
+
+    assert clock.monotonic() == began + RENEW_DEADLINE_SECONDS
+
+
+def test_a_checkpoint_is_tried_again_two_seconds_after_a_try_that_failed(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    a = candidate("a")
     a.turn()
+    lease.is_down = True
+    with pytest.raises(CheckpointError, match="cannot reach"):
+        a.save(checkpoint("5"))
+    assert a.waits[-1] == RETRY_SECONDS
     lease.is_down = False
-
-    a.election.save(checkpoint("5"), now=clock.time())
-    clock.advance(RETRY_SECONDS)
     writes = lease.writes
+
+    clock.advance(RETRY_SECONDS)
     a.turn()
 
-    assert lease.writes == writes  # the checkpoint was the renewal
-    assert a.waits[-1] == RENEW_SECONDS - RETRY_SECONDS
+    assert lease.writes == writes + 1
+    assert a.waits[-1] == RENEW_SECONDS
+
+
+def test_a_standby_leaves_a_deleted_lease_to_its_holder_for_as_long_as_a_renewal_may_take(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    """Else two would lead until the holder's next renewal."""
+    a, b = candidate("a"), candidate("b")
+    a.turn()
+    b.turn()
+    lease.body = None
+
+    b.turn()
+    clock.advance(RENEW_SECONDS)
+    b.turn()
+    assert b.notes[-1] == "the Lease is gone, and its holder may write it anew"
+    a.turn()
+    b.turn()
+    assert lease.holder == "a"
+    assert b.elected == []
+
+    lease.body = None
+    b.turn()
+    clock.advance(RENEW_SECONDS + RETRY_SECONDS)
+    b.turn()
+    assert lease.holder == "b"
+
+
+def test_a_lease_that_somebody_edited_is_released_all_the_same(
+    candidate: Make, lease: FakeLease
+) -> None:
+    a = candidate("a")
+    a.turn()
+    assert lease.body is not None
+    lease.body["metadata"]["resourceVersion"] = "elsewhere"
+
+    a.election.release()
+
+    assert lease.holder == ""
+
+
+def test_a_lease_that_another_one_took_meanwhile_is_not_released(
+    candidate: Make, lease: FakeLease, clock: FakeClock
+) -> None:
+    a, _ = deposed_and_leader(candidate, clock)
+    a.election._renewed_at = clock.monotonic()  # as if its clock had stood still meanwhile
+
+    a.election.release()
+
+    assert lease.holder == "b"
 
 
 def test_at_the_end_a_checkpoint_is_written_at_once(
