@@ -143,17 +143,17 @@ class Election:
             except ApiError as error:
                 log.warning("Could not release the lease, it will run out: %s", error)
 
-    def _write_released(self, record: LeaseRecord) -> None:
+    def _write_released(self, record: LeaseRecord, *, is_first_try: bool = True) -> None:
         """Once more if somebody edited it and it is still ours."""
         try:
             self._lease.write(record.released(now=self._clock.time(), checkpoint=self._checkpoint))
         except ApiError as error:
-            if error.reason != "conflict":
+            if not is_first_try or error.reason != "conflict":
                 raise
-            record = self._lease.read()
-            if record.holder != self._identity:
+            edited = self._lease.read()
+            if edited.holder != self._identity:
                 raise
-            self._lease.write(record.released(now=self._clock.time(), checkpoint=self._checkpoint))
+            self._write_released(edited, is_first_try=False)
 
     def _pause_seconds(self) -> float:
         """Until the thread's next turn: a renewal, the deadline, or a look at another's lease."""
