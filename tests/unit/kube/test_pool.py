@@ -1,0 +1,39 @@
+"""Connections to the API server that end before they have begun."""
+
+import select
+import socket
+import struct
+
+import pytest
+import urllib3
+
+from eventrouter.errors import ApiError
+from eventrouter.kube.api import mapped_errors
+from eventrouter.kube.credentials import Endpoint
+from eventrouter.kube.pool import connect
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+def test_a_server_that_resets_a_connection_before_the_handshake_is_unreachable(monkeypatch):
+    open_connection = urllib3.util.connection.create_connection
+
+    def connected_and_reset(*args, **options):
+        client = open_connection(*args, **options)
+        server, _ = listener.accept()
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        server.close()
+        hangup = select.poll()
+        hangup.register(client, select.POLLHUP)
+        assert hangup.poll(5000)
+        return client
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", connected_and_reset)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        with (
+            pytest.raises(ApiError, match=r"cannot reach .*Connection reset") as raised,
+            mapped_errors(url),
+        ):
+            connect(Endpoint(server=url, options={})).request("GET", url, retries=False)
+    assert raised.value.reason == "unreachable"
