@@ -41,6 +41,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(404, b"there are /, /metrics, /livez and /readyz\n", _TEXT)
 
+    do_HEAD = do_GET
+
     def _verdict(self, complaints: list[str], *, notes: Sequence[str] = ()) -> None:
         text = "".join(f"{line}\n" for line in (*(complaints or ["ok"]), *notes))
         self._answer(503 if complaints else 200, text.encode(), _TEXT)
@@ -51,7 +53,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":  # RFC 9110, section 9.3.2: the same answer without its content
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
         log.debug(format, *args)

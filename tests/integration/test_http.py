@@ -41,6 +41,27 @@ def test_all_answer_on_both_families(
         assert watcher.get("/status.js", host=host)[0] == 404
 
 
+def test_head_is_answered_as_get_is_without_the_content(
+    server: ApiServer, receiver: Receiver, tmp_path: Path
+) -> None:
+    """As a load balancer or an uptime check may ask."""
+    with Watcher(server, receiver.url, tmp_path) as watcher:
+        eventually(lambda: watcher.get("/readyz")[0] == 200)
+        for path in ("/", "/livez", "/readyz", "/nothing"):
+            head, content = raw_answer(watcher, f"GET {path}")
+            assert content
+            assert raw_answer(watcher, f"HEAD {path}") == (head, b"")
+
+
+def raw_answer(watcher: Watcher, request: str) -> tuple[list[bytes], bytes]:
+    """The lines of its head but for the date, and what came after them."""
+    with socket.create_connection(("127.0.0.1", watcher.app.http.port), timeout=5) as connection:
+        connection.sendall(f"{request} HTTP/1.0\r\n\r\n".encode())
+        with connection.makefile("rb") as answer:
+            head, _, content = answer.read().partition(b"\r\n\r\n")
+    return [line for line in head.split(b"\r\n") if not line.startswith(b"Date:")], content
+
+
 def test_a_host_that_is_named_is_the_only_one(
     server: ApiServer, receiver: Receiver, tmp_path: Path
 ) -> None:
