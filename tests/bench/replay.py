@@ -76,6 +76,14 @@ def _template() -> bytes:
     return encode(event)
 
 
+class _Pace(NamedTuple):
+    """`before` states are due at `begun`, and `rate` a second from then on (0: all at once)."""
+
+    before: int
+    begun: float
+    rate: float
+
+
 class State(NamedTuple):
     """One state of one event of the stream."""
 
@@ -109,13 +117,12 @@ class Replay(EventStore):
         super().__init__(revision=BASE_REVISION)
         self.standing = standing
         self.length = length
-        self.rate = rate
         self.updates = updates
         self.lag = lag
         self.renewing = renewing
         self._clock = clock
-        self._begun: float | None = None
-        self._before = 0  # states that were due when this rate began
+        # Replaced as one, because others read it at any moment.
+        self._pace = _Pace(before=0, begun=math.inf, rate=rate)
         self._fill = _Filler(_template(), pods=pods)
 
     @property
@@ -125,28 +132,30 @@ class Replay(EventStore):
 
     def begin(self, rate: float | None = None) -> None:
         """Let the stream run; once it runs, let it go on at another rate."""
-        self._before = self.due()
-        self._begun = self._clock()
-        self.rate = self.rate if rate is None else rate
+        self._pace = _Pace(
+            before=self.due(),
+            begun=self._clock(),
+            rate=self._pace.rate if rate is None else rate,
+        )
         for watch in list(self._watches):
             watch.inject(b"")
 
     def due(self) -> int:
         """How many states of the stream exist by now."""
-        if self._begun is None:
-            return 0
-        if not self.rate:
+        pace, now = self._pace, self._clock()
+        if now < pace.begun:
+            return pace.before
+        if not pace.rate:
             return self.length
-        passed = self._clock() - self._begun
-        return min(self.length, self._before + int(passed * self.rate))
+        return min(self.length, pace.before + int((now - pace.begun) * pace.rate))
 
-    def seconds_to_next(self) -> float:
-        """Until the next state is due; infinite if none is to come by itself."""
-        due = self.due()
-        if self._begun is None or due == self.length:
+    def seconds_to(self, index: int) -> float:
+        """Until this state of the stream is due; infinite if it is not to come by itself."""
+        pace = self._pace
+        if pace.begun == math.inf or index >= self.length:
             return math.inf
-        at = self._begun + (due + 1 - self._before) / self.rate
-        return max(0.0, at - self._clock())
+        states = index + 1 - pace.before
+        return max(0.0, pace.begun + (states / pace.rate if pace.rate else 0) - self._clock())
 
     def lines(self, start: int, end: int) -> bytes:
         """These states of the stream as lines of a watch."""
@@ -248,6 +257,6 @@ class _ReplayWatch(Watch):
         """What is due, a block at a time; before that what was injected, as soon as it is."""
         due = self._replay.due()
         if self._next >= due:
-            return super().take(timeout=min(timeout, self._replay.seconds_to_next()))
+            return super().take(timeout=min(timeout, self._replay.seconds_to(self._next)))
         start, self._next = self._next, min(due, self._next + _BLOCK)
         return [self._replay.lines(start, self._next)]

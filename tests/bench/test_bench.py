@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from typing import Any
 from xml.etree import ElementTree
 
@@ -72,16 +73,33 @@ def test_a_stream_goes_on_at_another_rate_from_where_it_was() -> None:
     replay.begin()
     clock.advance(4.5)
     assert (replay.due(), replay.revision) == (4, BASE_REVISION + 4)
-    assert replay.seconds_to_next() == 0.5
+    assert replay.seconds_to(4) == 0.5
 
     replay.begin(10)
     clock.advance(2.05)
     assert replay.due() == 24
-    assert replay.seconds_to_next() == pytest.approx(0.05)
+    assert replay.seconds_to(24) == pytest.approx(0.05)
 
     clock.advance(60)
     assert replay.due() == 100
-    assert replay.seconds_to_next() == math.inf
+    assert replay.seconds_to(100) == math.inf
+
+
+def test_the_last_state_comes_when_it_is_due_however_time_passes_meanwhile() -> None:
+    """It must not wait for the end of the watch if it becomes due while a watch looks."""
+    begin, first, just_before, at_last = [0.0, 0.0], 1.05, 1.95, 2.05
+    readings = iter([*begin, first, just_before])
+    replay = Replay(
+        standing=0, length=2, rate=1, updates=False, clock=lambda: next(readings, at_last)
+    )
+    replay.begin()
+    watch = replay.watch(None)
+
+    began = time.monotonic()
+    taken = [watch.take(timeout=5) for _ in range(3)]
+
+    assert [len(lines) for lines in taken] == [1, 0, 1]
+    assert time.monotonic() < began + 4
 
 
 def test_the_lease_of_the_bench_refuses_a_write_of_an_older_version() -> None:
