@@ -61,7 +61,7 @@ class _Landmark:
 
 
 class Keeper:
-    """Keeps the checkpoint. `run` is a thread's whole life, and nothing but that thread writes.
+    """Keeps the checkpoint. `run` is a thread's whole life, and only that thread has it written.
 
     Other threads call the other methods: these hand `run` a wish, and wait for it where they
     promise a result.

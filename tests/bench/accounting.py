@@ -116,7 +116,7 @@ def machine() -> dict[str, str | int]:
     return {
         "cpu": model,
         "cores": os.cpu_count() or 0,
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],  # without the name of its build
         "python": f"{platform.python_version()} ({platform.python_compiler()})",
     }
 

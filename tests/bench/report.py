@@ -69,6 +69,8 @@ def _rows(results: Figures) -> Iterator[Row]:
         burst = figures["burst"]
         yield ("- 10,000 about 5,000 at the start, seconds", f"{burst['seconds']:.1f}", "", "")
         yield ("- their look-ups", _number(burst["lookups"]), "", "")
+        if burst["lookups"]:
+            yield ("- their records with all that was asked for", _number(burst["found"]), "", "")
         yield ("- peak memory", _mib(burst["peak"]), "", "")
     if slow := results.get("backpressure"):
         yield ("sidecar at 1,000/s against 50,000/s: peak memory", _mib(slow["peak"]), "", "")
