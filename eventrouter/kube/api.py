@@ -143,6 +143,12 @@ def mapped_errors(server: str) -> Iterator[None]:
     except urllib3.exceptions.SSLError as error:
         raise ApiError(f"TLS with {server} failed: {_one_line(error)}", reason="tls") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
+        cause = error.args[-1] if error.args else None
+        if isinstance(cause, (FileNotFoundError, PermissionError)):
+            # The client certificate's; by now the kubeconfig may name another.
+            raise ApiError(
+                f"TLS with {server} failed: the client certificate: {cause}", reason="tls"
+            ) from error
         raise ApiError(
             f"cannot reach {server}: {_one_line(error)}", reason="unreachable"
         ) from error

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -149,7 +150,7 @@ class Credentials:
     def _read_token(self) -> bool:
         """Take the token from its file; True if it is another one.
 
-        An unreadable file changes nothing: the API server refuses the token when it is too old, and
+        A file of no use changes nothing: the API server refuses the token when it is too old, and
         a child then reports what is wrong with the file.
         """
         self._token_read = self._clock.monotonic()
@@ -157,7 +158,8 @@ class Credentials:
         if before.token_file is not None:
             with suppress(OSError, UnicodeDecodeError):
                 token = Path(before.token_file).read_text().strip()
-                if token and not (before.authorization or "").endswith(f" {token}"):
+                is_old = (before.authorization or "").endswith(f" {token}")
+                if token and is_header(token) and not is_old:
                     self._access = replace(before, authorization=f"Bearer {token}")
         return self._access is not before
 
@@ -201,9 +203,24 @@ def ask_child(kubeconfig: str | None) -> Answer:
     with suppress(subprocess.TimeoutExpired):
         child.wait(_END_SECONDS)
     if data is None:
+        _reap(child.pid)
         return Answer(problem=f"no answer in {CHILD_SECONDS:g} s; does its exec plugin hang?")
     try:
         return msgspec.json.decode(data, type=Answer)
     except msgspec.DecodeError:
         hint = "; is the memory limit too low?" if child.returncode == -signal.SIGKILL else ""
         return Answer(problem=f"the process that reads it ended with {child.returncode}{hint}")
+
+
+def is_header(value: str) -> bool:
+    """Whether it may be the value of a header; http.client would show one that may not be."""
+    return value.isascii() and value.isprintable()
+
+
+def _reap(group: int) -> None:
+    """Collect the plugin that was killed with the child, as a container's first process has to."""
+    deadline = time.monotonic() + _END_SECONDS
+    with suppress(ChildProcessError):  # nothing of it is ours any more
+        while time.monotonic() < deadline:
+            if not os.waitpid(-group, os.WNOHANG)[0]:
+                time.sleep(0.01)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -30,7 +31,7 @@ from kubernetes.config.incluster_config import SERVICE_TOKEN_FILENAME
 from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
 from eventrouter.config import in_cluster
-from eventrouter.kube.credentials import Access, Answer, Endpoint
+from eventrouter.kube.credentials import Access, Answer, Endpoint, is_header
 
 # The options of urllib3's pool that the package sets from a kubeconfig or a service account.
 _FILES = ("ca_certs", "cert_file", "key_file")
@@ -57,9 +58,10 @@ def load(kubeconfig: str | None, *, folder: str | None = None) -> Answer:
         try:
             access = _load(kubeconfig, folder)
         except Exception as error:  # noqa: BLE001, whatever YAML, files and plugins raise
-            return Answer(problem=_one_line(str(error) or type(error).__name__))
+            return Answer(problem=_told(error))
     # The package only logs that an exec plugin failed, and continues without credentials.
-    return Answer(problem=_one_line("; ".join(errors))) if errors else Answer(access=access)
+    problem = "; ".join(map(_without_secrets, errors))
+    return Answer(problem=problem) if problem else Answer(access=access)
 
 
 def _load(kubeconfig: str | None, folder: str | None) -> Access:
@@ -71,21 +73,28 @@ def _load(kubeconfig: str | None, folder: str | None) -> Access:
         token_file = SERVICE_TOKEN_FILENAME
     else:
         if kubeconfig is not None:
-            Path(kubeconfig).read_bytes()  # its error says why; the loader's does not
+            Path(os.path.expanduser(kubeconfig)).read_bytes()  # its error says why
         merged = KubeConfigMerger(kubeconfig or config.KUBE_CONFIG_DEFAULT_LOCATION)
         if merged.config is None:
             raise config.ConfigException("Invalid kube-config file. No configuration found.")
+        _name_entries(merged.config.value)
         # load_kube_config does the same, but does not tell when the credentials expire.
         loader = KubeConfigLoader(
-            merged.config, config_base_path=None, config_persister=merged.save_changes
+            merged.config, config_base_path=None, config_persister=lambda: _save(merged)
         )
         loader.load_and_set(configuration)
         expires = loader.expiry.timestamp() if hasattr(loader, "expiry") else None
         token_file = _token_file(merged, loader, configuration)
     if not _is_server(str(configuration.host)):
-        raise ValueError(f"{configuration.host!r} is no server's URL")
+        raise ValueError(f"{configuration.host!r} is no server's URL, or has a login")
+    authorization = (configuration.api_key.get("BearerToken") or "").strip() or None
+    if authorization and not is_header(authorization):
+        raise ValueError("the token has characters that no header may have")
     # The package decides what proxies, server names and switches mean for a connection.
-    pool = RESTClientObject(configuration).pool_manager
+    try:
+        pool = RESTClientObject(configuration).pool_manager
+    except urllib3.exceptions.LocationParseError:  # which shows the login of the proxy
+        raise ValueError("the proxy's URL cannot be read") from None
     given = {key: pool.connection_pool_kw.get(key) for key in _OPTIONS}
     options = {key: value for key, value in given.items() if value is not None}
     _try(options)
@@ -100,7 +109,7 @@ def _load(kubeconfig: str | None, folder: str | None) -> Access:
             },
             options=options,
         ),
-        authorization=(configuration.api_key.get("BearerToken") or "").strip() or None,
+        authorization=authorization,
         token_file=token_file,
         expires=expires,
     )
@@ -113,9 +122,23 @@ def _token_file(merged: Any, loader: Any, configuration: Any) -> str | None:
     named = user["user"].safe_get("tokenFile") if user and user.safe_get("user") else None
     if not named:
         return None
-    path = Path(user.path).absolute().parent / named
+    path = Path(os.path.normpath(Path(user.path).absolute().parent / named))  # as the package does
     is_used = configuration.api_key.get("BearerToken") == f"Bearer {path.read_text()}"
     return str(path) if is_used else None
+
+
+def _name_entries(kubeconfig: dict[str, Any]) -> None:
+    """Have the package call an entry by its name in errors, and not by all that it holds."""
+    for kind in ("clusters", "contexts", "users"):
+        for node in kubeconfig[kind]:
+            if isinstance(node.value, dict):
+                node.name = f"{kind}[{node.value.get('name')}]"
+
+
+def _save(merged: Any) -> None:
+    """Keep a token that the package has refreshed, if the kubeconfig can be written."""
+    with suppress(OSError):
+        merged.save_changes()
 
 
 def _try(options: dict[str, Any]) -> None:
@@ -134,7 +157,8 @@ def _try(options: dict[str, Any]) -> None:
 def _is_server(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return is_url and parts.username is None and parts.password is None
     except ValueError:  # a port that is no number
         return False
 
@@ -178,8 +202,21 @@ def _end_with(parent: socket.socket, folder: str | None) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _told(error: Exception) -> str:
+    """The error in one line. Of YAML only the place, because what stands there may be a secret."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return f"no valid YAML in line {mark.line + 1}, column {mark.column + 1}"
+    return _without_secrets(str(error) or type(error).__name__)
+
+
+def _without_secrets(text: str) -> str:
+    """One line, without what the package shows of a kubeconfig: an entry, the login of a URL."""
+    if text.startswith("Invalid kube-config file"):
+        text = text.partition("/{")[0]
+    if sys.stdout.isatty() and "'NoneType'" in text:  # its own error, after a plugin's on stderr
+        text = "the exec plugin failed; what it said is above"
+    return re.sub(r"(?<=://)[^\s/]*@", "…@", " ".join(text.split()))
 
 
 if __name__ == "__main__":

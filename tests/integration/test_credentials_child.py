@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -112,6 +114,62 @@ def test_a_secret_is_in_no_argument_environment_log_or_file(
         assert SECRET not in text
         assert key not in text
         assert "PRIVATE KEY" not in text
+
+
+def test_a_plugin_that_fails_at_a_terminal_says_why_there(tmp_path: Path) -> None:
+    """It may ask a person there, so its words do not come through the child."""
+    user = write_exec_plugin(tmp_path / "plugin", "echo 'log in first' >&2; exit 3")
+    path = write_kubeconfig(
+        tmp_path / "config", cluster={"server": "http://127.0.0.1:1"}, user=user
+    )
+    terminal, theirs = pty.openpty()
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "eventrouter", "--kubeconfig", str(path)],
+            cwd=ROOT,
+            env=clean_environment(),
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(theirs)
+        os.close(terminal)
+
+    told = f"cannot use {path}: the exec plugin failed; what it said is above"
+    assert ended.returncode == 2
+    assert ended.stderr == f"log in first\neventrouter: --kubeconfig: {told}\n"
+
+
+def test_a_container_s_first_process_leaves_no_zombie_of_a_plugin_that_hung(tmp_path: Path) -> None:
+    """The plugin, killed with the child, is then its own to collect."""
+    user = write_exec_plugin(tmp_path / "plugin", "sleep 1000 & sleep 1000")
+    path = write_kubeconfig(
+        tmp_path / "config", cluster={"server": "http://127.0.0.1:1"}, user=user
+    )
+    script = (
+        "import ctypes, os, pathlib, sys\n"
+        "from eventrouter.kube import credentials\n"
+        "become_subreaper = 36\n"
+        "assert ctypes.CDLL(None).prctl(become_subreaper, 1, 0, 0, 0) == 0\n"
+        "credentials.CHILD_SECONDS = 3.0\n"
+        "print(credentials.ask_child(sys.argv[1]).problem)\n"
+        "children = pathlib.Path(f'/proc/self/task/{os.getpid()}/children')\n"
+        "print(children.read_text().split())\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(path)],
+        cwd=ROOT,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+
+    problem, children = ended.stdout.splitlines()
+    assert problem.startswith("no answer in 3 s")
+    assert children == "[]"
 
 
 def test_the_child_and_its_plugin_end_with_the_watcher(server: ApiServer, tmp_path: Path) -> None:

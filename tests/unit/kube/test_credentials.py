@@ -142,8 +142,15 @@ def test_a_refused_token_is_read_again_at_once_without_a_child(
     assert children.count == 1
 
 
-@pytest.mark.parametrize("change", [Path.unlink, lambda file: file.write_bytes(b"\xff")])
-def test_a_token_s_file_that_cannot_be_read_leaves_the_old_token(
+@pytest.mark.parametrize(
+    "change",
+    [
+        Path.unlink,
+        lambda file: file.write_bytes(b"\xff"),
+        lambda file: file.write_text("two\nlines"),
+    ],
+)
+def test_a_token_s_file_that_is_of_no_use_leaves_the_old_token(
     change: Callable[[Path], object], clock: FakeClock, tmp_path: Path
 ) -> None:
     """Half written, or about to be replaced: the old token may do for an hour yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import logging
 import ssl
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.config.kube_config import KubeConfigMerger
 from urllib3.exceptions import DependencyWarning
 
 from eventrouter.kube.credentials import Access
@@ -174,6 +176,100 @@ def test_a_proxy_that_needs_another_package_is_an_error_that_names_it(tmp_path: 
     assert "socks" in answer.problem
 
 
+SECRET = "s3cr3t"
+TOKENS = {"refresh-token": SECRET, "client-secret": SECRET, "idp-issuer-url": "https://idp.test"}
+
+
+def whole(users: list[dict[str, Any]]) -> str:
+    contexts = [{"name": "test", "context": {"cluster": "test", "user": "test"}}]
+    clusters = [{"name": "test", "cluster": PLAIN}]
+    config = {"contexts": contexts, "clusters": clusters, "users": users}
+    return json.dumps({"current-context": "test"} | config, indent=1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        whole([{"name": "test", "token": SECRET}]),
+        whole([{"token": SECRET}, {"name": "test", "user": {}}]),
+        whole([{"name": "test", "user": {"auth-provider": {"name": "oidc", "config": TOKENS}}}]),
+        whole(
+            [
+                {
+                    "name": "test",
+                    "user": {
+                        "exec": {
+                            "command": "/bin/true",
+                            "apiVersion": "v1",
+                            "env": [{"name": "KEY", "value": SECRET}, {"name": "OTHER"}],
+                        }
+                    },
+                }
+            ]
+        ),
+        f"users: [{{name: test, user: {{password: !{SECRET} }}}}]",
+        f"users: [{{name: test, user: {{token: *{SECRET} }}}}]",
+    ],
+    ids=["no user", "no name", "no id-token", "no value", "tag", "alias"],
+)
+def test_an_error_about_a_kubeconfig_has_none_of_its_secrets(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(content)
+
+    problem = load(str(path)).problem
+
+    assert problem
+    assert SECRET not in problem
+
+
+@pytest.mark.parametrize(
+    ("cluster", "problem"),
+    [
+        ({"server": f"https://jane:{SECRET}@api.test"}, "https://…@api.test"),
+        (PLAIN | {"proxy-url": f"http://jane:{SECRET}@proxy.test:99999"}, "the proxy's URL"),
+        (PLAIN | {"proxy-url": f"http://jane:{SECRET}#word@proxy.test:80"}, "the proxy's URL"),
+    ],
+)
+def test_an_error_about_a_url_does_not_show_its_login(
+    cluster: dict[str, Any], problem: str, tmp_path: Path
+) -> None:
+    told = load(str(write_kubeconfig(tmp_path / "config", cluster=cluster, user={}))).problem
+
+    assert problem in told
+    assert SECRET not in told
+
+
+@pytest.mark.parametrize("token", [f"{SECRET}\n{SECRET}", f"\ufeff{SECRET}"])
+def test_a_token_that_no_header_may_have_is_an_error_without_it(token: str, tmp_path: Path) -> None:
+    """Python would show it in the traceback of the first request."""
+    path = write_kubeconfig(tmp_path / "config", cluster=PLAIN, user={"token": token})
+
+    assert load(str(path)).problem == "the token has characters that no header may have"
+
+
+def test_a_kubeconfig_in_the_home_directory_may_be_named_with_a_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_kubeconfig(tmp_path / "config", cluster=PLAIN, user={"token": "mine"})
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert found(Path("~/config")).authorization == "Bearer mine"
+
+
+def test_a_token_s_file_beside_a_linked_folder_is_the_one_that_the_package_reads(
+    tmp_path: Path,
+) -> None:
+    """The package takes `..` away before it opens the file."""
+    (tmp_path / "elsewhere" / "kube").mkdir(parents=True)
+    (tmp_path / "linked").symlink_to(tmp_path / "elsewhere" / "kube")
+    (tmp_path / "token").write_text("mine")
+    user = {"tokenFile": "../token"}
+
+    access = found(write_kubeconfig(tmp_path / "linked" / "config", cluster=PLAIN, user=user))
+
+    assert access.token_file == str(tmp_path / "token")
+
+
 def test_no_handler_of_logs_is_left_behind(tmp_path: Path) -> None:
     before = list(logging.getLogger().handlers)
 
@@ -210,9 +306,15 @@ class IdentityProvider(HttpServer):
         exchange.reply(200, json.dumps(answer).encode(), content_type="application/json")
 
 
-def test_an_oidc_token_is_refreshed_at_its_provider_and_kept_in_the_kubeconfig(
-    tmp_path: Path,
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_an_oidc_token_is_refreshed_at_its_provider_and_kept_where_that_is_possible(
+    is_writable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    if not is_writable:
+        monkeypatch.setattr(KubeConfigMerger, "save_config", refuse)
     authority = Authority(tmp_path / "authority", openssl=required("openssl"))
     certificate = authority.server("IP:127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -232,8 +334,8 @@ def test_an_oidc_token_is_refreshed_at_its_provider_and_kept_in_the_kubeconfig(
 
         assert found(path).authorization == f"Bearer {fresh}"
 
-    assert fresh in path.read_text()
-    assert "twice" in path.read_text()
+    assert (fresh in path.read_text()) == is_writable
+    assert ("twice" in path.read_text()) == is_writable
 
 
 def test_a_token_of_a_command_has_its_expiry(tmp_path: Path) -> None:

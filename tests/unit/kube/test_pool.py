@@ -1,4 +1,4 @@
-"""Connections to the API server that end before they have begun."""
+"""Connections to the API server that fail before they have begun."""
 
 import select
 import socket
@@ -37,3 +37,15 @@ def test_a_server_that_resets_a_connection_before_the_handshake_is_unreachable(m
         ):
             connect(Endpoint(server=url, options={})).request("GET", url, retries=False)
     assert raised.value.reason == "unreachable"
+
+
+def test_a_client_certificate_that_is_gone_is_an_error_of_tls_so_that_all_is_read_anew(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        endpoint = Endpoint(server=url, options={"cert_file": str(tmp_path / "rotated.crt")})
+        with (
+            pytest.raises(ApiError, match=r"the client certificate: .*No such file") as raised,
+            mapped_errors(url),
+        ):
+            connect(endpoint).request("GET", url, retries=False)
+    assert raised.value.reason == "tls"
