@@ -116,8 +116,8 @@ class App:
             pipeline.stop()
         if self._election is not None:
             self._election_stop.set()
+            self._election_thread.join(2)  # it may be about to take the lease
             self._election.release()
-            self._election_thread.join(2)
         self.http.close()
         return not self._is_failed
 

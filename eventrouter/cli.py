@@ -16,7 +16,14 @@ from eventrouter.config import Config, ObjectKind
 from eventrouter.errors import ConfigError
 from eventrouter.forward.connection import Address
 from eventrouter.ops import logs
-from eventrouter.process import EXIT_BAD_SETTING, EXIT_FAILED, EXIT_OK, Parser, stop_on_signal
+from eventrouter.process import (
+    EXIT_BAD_SETTING,
+    EXIT_FAILED,
+    EXIT_OK,
+    Parser,
+    end_on_signal,
+    stop_on_signal,
+)
 
 _COMMANDS = ("run", "check", "demo", "setup")
 _DESCRIPTION = """\
@@ -211,10 +218,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(settings: Config) -> int:
-    stop = stop_on_signal()
+    end_on_signal()  # an exec plugin may wait for a person
     from eventrouter.app import App  # after the settings: a mistake in them is told at once
 
     app = App(settings)
+    stop = stop_on_signal()
     app.start(on_failure=stop.set)
     stop.wait()
     return EXIT_OK if app.stop() else EXIT_FAILED

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 # may empty its buffer. Together below the 30 s that a pod is given by default.
 DRAIN_SECONDS = 12.0
 DELIVERY_SECONDS = 10.0
+# For all threads together: one that waits for an API server that says nothing is left to itself.
+_JOIN_SECONDS = 2.0
 
 Spawn = Callable[[str, Callable[[], None]], threading.Thread]
 # By the revision up to which an earlier run has handed over: what makes a reflector's batcher.
@@ -100,6 +102,7 @@ class Pipeline:
         self._reading_stop = threading.Event()
         self._sending_stop = SendingStop(surroundings.may_send)
         self._threads: list[threading.Thread] = []
+        self._reflectors: list[Reflector] = []
         self._events = KubeEvents(
             api=surroundings.api, field_selector=settings.field_selector, metrics=metrics
         )
@@ -155,6 +158,7 @@ class Pipeline:
                 },
             )
             reflector = self._reflector(namespace)
+            self._reflectors.append(reflector)
             run = partial(reflector.run, start.resume_at, list_at=start.list_at)
             self._threads.append(self._spawn(name_of(namespace), run))
 
@@ -200,11 +204,14 @@ class Pipeline:
     def _end_sending(self) -> None:
         self._sending_stop.set()
         self._sender.interrupt()
-        self._sending.join(2)
+        self._sending.join(_JOIN_SECONDS)
 
     def _join(self) -> None:
+        deadline = self._clock.monotonic() + _JOIN_SECONDS
         for thread in (*self._threads, self._keeping):
-            thread.join(2)
+            thread.join(max(0.0, deadline - self._clock.monotonic()))
+        for reflector in self._reflectors:
+            reflector.end()
 
     def _reflector(self, namespace: str) -> Reflector:
         settings = self._settings

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
+from types import FrameType
 from typing import NoReturn
 
 log = logging.getLogger(__name__)
@@ -22,16 +25,34 @@ class Parser(argparse.ArgumentParser):
         self.exit(EXIT_BAD_SETTING, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
+def end_on_signal() -> None:
+    """Have SIGTERM and SIGINT end the process where it is: for as long as nothing has begun."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        log.info("Stopping on %s", signal.Signals(number).name)
+        raise SystemExit(EXIT_OK)
+
+    _on_signal(handle)
+
+
 def stop_on_signal() -> threading.Event:
     """An event that SIGTERM and SIGINT set. The second one ends the process at once."""
     stop = threading.Event()
+    has_come = False
 
-    def handle(number: int, frame: object) -> None:
-        if stop.is_set():
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal has_come
+        if has_come or stop.is_set():
             os._exit(EXIT_FAILED)
+        has_come = True
         log.info("Stopping on %s", signal.Signals(number).name)
-        stop.set()
+        # Not in this thread: the signal may have come while it held the event's lock.
+        _thread.start_new_thread(stop.set, ())
 
+    _on_signal(handle)
+    return stop
+
+
+def _on_signal(handle: Callable[[int, FrameType | None], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, handle)
-    return stop

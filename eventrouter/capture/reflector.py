@@ -106,6 +106,11 @@ class Reflector:
         self._outlet.position, self._list_at = resume_at, list_at
         while not self._stop.is_set():
             self._step()
+
+    def end(self) -> None:
+        """The reflector has ended, or is waited for no longer: it shows no sign of life from here
+        on. For another thread.
+        """
         self._outlet.end()
 
     def _step(self) -> None:
@@ -122,7 +127,11 @@ class Reflector:
         begin = self.position or self._list_at
         if begin is None:
             return self._plan("start", Listing(at=None, newer_than=None))
-        history, nearest = self._lister.nearest_held(begin)
+        try:
+            history, nearest = self._lister.nearest_held(begin)
+        except ApiError:
+            self._watches.begin_anew()  # an outage says nothing about the position
+            raise
         if history is History.WENT_BACK:
             self._leave_history(begin, nearest)
             return self._plan("went_back", Listing(at=nearest, newer_than=None))

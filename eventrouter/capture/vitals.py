@@ -22,6 +22,7 @@ class Vitals:
         self._link = link
         self._last_answers = metrics.events_contact
         self._clock = clock
+        self._has_ended = False
         self._note_answer()
 
     def turned(self) -> None:
@@ -39,9 +40,10 @@ class Vitals:
         self.answered()
 
     def end(self) -> None:
-        """The reflector has stopped: its silence means nothing any more."""
+        """The reflector has stopped, or is about to: its silence means nothing any more."""
+        self._has_ended = True
         self._last_answers.remove(self._namespace)
 
     def _note_answer(self) -> None:
-        last_answers = self._last_answers
-        last_answers.labels(self._namespace).set(self._clock.time())
+        if not self._has_ended:  # the series may be a successor's by now
+            self._last_answers.labels(self._namespace).set(self._clock.time())

@@ -17,9 +17,10 @@ from eventrouter.ops.metrics import Metrics
 TOO_SHORT_SECONDS = 1.0
 # One that lasts this long, or brings an event, is a success: the next back-off starts small.
 GOOD_WHILE_SECONDS = 30.0
-# No watch got anywhere for so long: the position is given up, whatever the probe says
-# (kubernetes#104171).
+# No watch got anywhere for so long, of so many at least: the position is given up, whatever the
+# probe says (kubernetes#104171). Within that time the back-off leaves room for eight.
 GIVE_UP_SECONDS = 180.0
+_HOPELESS_WATCHES = 6
 # After so many in a row it is no good answer any more that the API server begins another one.
 _DOUBTFUL_WATCHES = 3
 # The reasons for which the position may be to blame that a watch got nowhere.
@@ -58,7 +59,7 @@ class Watches:
         self._has_progressed = False
         self._is_over = False
         self._fruitless = 0  # so many watches in a row got nowhere
-        self._fruitless_since = 0.0
+        self._fruitless_since = self._fruitless_until = 0.0
 
     @contextmanager
     def open(self, resource_version: str, *, seconds: float) -> Iterator[Iterator[list[bytes]]]:
@@ -104,12 +105,15 @@ class Watches:
     @property
     def are_hopeless(self) -> bool:
         """Whether the position is to be given up: for minutes every watch has ended at once."""
-        return bool(self._fruitless) and (
-            self._seconds_since(self._fruitless_since) >= GIVE_UP_SECONDS
+        return (
+            self._fruitless >= _HOPELESS_WATCHES
+            and self._fruitless_until - self._fruitless_since >= GIVE_UP_SECONDS
         )
 
     def begin_anew(self) -> None:
-        """The next watch begins at another position, of which nothing bad is known."""
+        """Nothing bad is known of the position of the next watch: it is another one, or the API
+        server was away meanwhile.
+        """
         self._fruitless = 0
 
     def _until_its_end(self, stream: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
@@ -123,8 +127,9 @@ class Watches:
         if self._has_progressed or lasted_seconds >= TOO_SHORT_SECONDS:
             self._fruitless = 0
         elif reason in _FRUITLESS:
+            self._fruitless_until = self._clock.monotonic()
             if not self._fruitless:
-                self._fruitless_since = self._clock.monotonic()
+                self._fruitless_since = self._fruitless_until
             self._fruitless += 1
 
     def _seconds_since(self, then: float) -> float:

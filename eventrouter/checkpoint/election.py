@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 _JITTER = 1.2
 # A Lease that somebody deleted is its holder's to write anew: a standby leaves time for a renewal.
 _GONE_SECONDS = RENEW_SECONDS + RETRY_SECONDS
+# A renewal that takes longer is too late: nobody may see us not leading, and then leading again.
+_LATEST_SECONDS = RENEW_DEADLINE_SECONDS - 0.25
 
 
 class Election:
@@ -275,8 +277,9 @@ class Election:
                 self._renewed_at = started - RENEW_DEADLINE_SECONDS
                 raise
             self._record = self._write(record)
-        if self.is_leading():
-            self._renewed_at = started
+        assert self._renewed_at is not None, "only a leader renews"
+        is_in_time = self._clock.monotonic() < self._renewed_at + _LATEST_SECONDS
+        self._renewed_at = started if is_in_time else started - RENEW_DEADLINE_SECONDS
         self._note_contact()
 
     def _write(self, record: LeaseRecord | None) -> LeaseRecord:

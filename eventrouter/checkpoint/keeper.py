@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 # Bit keeps a chunk for a second at least. What a killed watcher sends again was acked since then.
 ROUND_SECONDS = 5.0
 _LAST_ROUND_SECONDS = 0.2
+# Between two tries of a run's last write.
+_LAST_RETRY_SECONDS = 2.0
 _IDLE_SECONDS = 60.0
 # A thread that waits for a write shows this often that it is alive.
 _BEAT_SECONDS = 5.0
@@ -199,7 +201,7 @@ class Keeper:
                     return
             if self._end_at is None or self._clock.monotonic() >= self._end_at:
                 return
-            self._rest(_LAST_ROUND_SECONDS)
+            self._rest(_LAST_ROUND_SECONDS if is_written else _LAST_RETRY_SECONDS)
 
     def _wait_for_news(self) -> bool:
         """Wait until there is something to look at or to write. False when it is time to end."""
@@ -239,6 +241,7 @@ class Keeper:
                         _Landmark(acked, records, chunks=_awaited(chunks), buffer=self._buffer)
                     )
         except BufferUnseen as error:
+            self._landmark = None  # it may have let go of a chunk that it could not look at
             if acked:  # before that it may not be there yet
                 self._metrics.errors.labels("buffer", error.reason).inc()
                 self._report_unseen(error)

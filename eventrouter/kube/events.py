@@ -117,6 +117,11 @@ class KubeEvents:
                     raise ApiError("stopping", reason="stopping")
             try:
                 yield response
+            except (ValueError, AttributeError) as error:
+                if not self._closed:
+                    raise
+                # Python's ssl, where `close` comes while it reads.
+                raise ApiError("stopping", reason="stopping") from error
             finally:
                 with self._lock:
                     self._open.discard(response)

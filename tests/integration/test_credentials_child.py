@@ -172,8 +172,11 @@ def test_a_container_s_first_process_leaves_no_zombie_of_a_plugin_that_hung(tmp_
     assert children == "[]"
 
 
-def test_the_child_and_its_plugin_end_with_the_watcher(server: ApiServer, tmp_path: Path) -> None:
-    """However it ends: nothing of it stays behind."""
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_child_and_its_plugin_end_with_the_watcher(
+    number: signal.Signals, server: ApiServer, tmp_path: Path
+) -> None:
+    """However it ends, and at once: nothing of it stays behind."""
     pids = tmp_path / "pids"
     user = write_exec_plugin(
         tmp_path / "plugin", f"echo $PPID $$ > {pids}.new; mv {pids}.new {pids}; exec sleep 1000"
@@ -181,7 +184,8 @@ def test_the_child_and_its_plugin_end_with_the_watcher(server: ApiServer, tmp_pa
     path = write_kubeconfig(tmp_path / "config", cluster={"server": server.url}, user=user)
     with Process(tmp_path, "--kubeconfig", str(path)) as process:
         eventually(pids.exists)
-        process.kill()
+        process.signal(number)
+        assert process.wait(timeout=10) == (-number if number is signal.SIGKILL else 0)
 
         for pid in map(int, pids.read_text().split()):
             eventually(partial(has_ended, pid))

@@ -42,6 +42,19 @@ def _told(process: Process, message: str) -> dict[str, object]:
     return next(line for line in lines if line["message"] == message)
 
 
+def test_the_stop_does_not_wait_for_each_namespace_of_an_api_server_that_says_nothing(
+    server: ApiServer, receiver: Receiver, tmp_path: Path
+) -> None:
+    """Nor for the 60 s that a pod is given."""
+    namespaces = [f"team-{number}" for number in range(8)]
+    options = [f"--namespace={name}" for name in namespaces]
+    server.faults.go_silent()
+    with _process(server, receiver.url, tmp_path, *options) as process:
+        server.wait_for_requests(8)
+        process.signal(signal.SIGTERM)
+        assert process.wait(timeout=8) == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_clean_stop_sends_what_is_queued_and_seals_the_position(
     number: signal.Signals,

@@ -428,6 +428,24 @@ def test_a_second_signal_ends_it_at_once() -> None:
     assert (result.returncode, result.stdout) == (1, "stopping\n")
 
 
+def test_a_signal_may_come_while_the_stop_s_own_lock_is_held() -> None:
+    """As the main thread begins to wait. A handler runs in that thread."""
+    script = (
+        "import os, signal\n"
+        "from eventrouter.process import stop_on_signal\n"
+        "stop = stop_on_signal()\n"
+        "with stop._cond:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "print(stop.wait(10))\n"
+    )
+
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+
+    assert (result.returncode, result.stdout) == (0, "True\n")
+
+
 def test_without_api_server_and_sidecar_it_says_so_keeps_its_secrets_and_stops_cleanly(
     kubeconfig: str,
 ) -> None:

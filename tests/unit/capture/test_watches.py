@@ -123,6 +123,7 @@ def test_a_position_is_hopeless_after_minutes_of_watches_that_end_at_once(
         follow(watches)
         assert not watches.are_hopeless
         clock.advance(GIVE_UP_SECONDS / 10)
+    follow(watches)
 
     assert watches.are_hopeless
 
@@ -135,10 +136,21 @@ def test_a_position_that_no_watch_is_opened_from_is_hopeless_too(
 ) -> None:
     """The 410 may come as the answer's status as well."""
     server.at_open = EXPIRED
-    follow(watches)
-    clock.advance(GIVE_UP_SECONDS)
+    for _ in range(11):
+        follow(watches)
+        clock.advance(GIVE_UP_SECONDS / 10)
 
     assert watches.are_hopeless
+
+
+def test_an_outage_of_minutes_beside_watches_that_end_at_once_does_not_speak_against_the_position(
+    watches: Watches, clock: FakeClock
+) -> None:
+    """A watch may end so because the API server is about to go, and another as it comes back."""
+    for _ in range(2):
+        follow(watches)
+        clock.advance(2 * GIVE_UP_SECONDS)
+        assert not watches.are_hopeless
 
 
 @pytest.mark.parametrize("at_open", [True, False])

@@ -17,6 +17,7 @@ class FakeBuffer:
     def __init__(self) -> None:
         self.held: set[str] | None = set()
         self.empty: set[str] = set()
+        self.unreadable: set[str] = set()
         self.scans = 0
         self.looks = 0
 
@@ -30,6 +31,8 @@ class FakeBuffer:
 
     def has_content(self, chunk: str) -> bool:
         self.looks += 1
+        if chunk in self.unreadable:
+            raise BufferUnseen(f"cannot read {chunk}", reason="io")
         return chunk in self._held() - self.empty
 
     def tag(self, chunk: str) -> str:

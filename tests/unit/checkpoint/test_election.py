@@ -662,14 +662,17 @@ def test_a_renewal_that_fails_is_told_to_whoever_waits_for_it(
     a.save(checkpoint("6"))
 
 
-def test_a_renewal_that_succeeds_after_the_deadline_is_too_late(
-    candidate: Make, lease: FakeLease, clock: FakeClock
+@pytest.mark.parametrize("took", [2, 0.9], ids=["after it", "just before it"])
+def test_a_renewal_that_succeeds_at_the_deadline_or_after_it_is_too_late(
+    took: float, candidate: Make, lease: FakeLease, clock: FakeClock
 ) -> None:
-    """Others saw that it leads no longer, and acted: the sender has ended for good by then."""
+    """Others saw that it leads no longer, and acted: the sender has ended for good by then. Just
+    before the deadline they may see it before the thread that renews gets to say otherwise.
+    """
     a = candidate("a")
     a.turn()
     clock.advance(RENEW_DEADLINE_SECONDS - 1)
-    lease.before_write = lambda: clock.advance(2)
+    lease.before_write = lambda: clock.advance(took)
 
     a.turn()
     assert a.losses == 1

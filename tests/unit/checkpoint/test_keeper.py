@@ -169,6 +169,27 @@ def test_a_buffer_that_cannot_be_seen_delivers_nothing_and_is_counted(
     assert store.saved[-1].delivered == {"": "7"}
 
 
+@pytest.mark.parametrize("is_gone", [True, False], ids=["all out of sight", "one unreadable"])
+def test_a_chunk_that_could_not_be_looked_at_once_still_holds_up_what_is_in_it(
+    is_gone: bool, keeper: Keeper, buffer: FakeBuffer, store: FakeStore
+) -> None:
+    """An error of the disk does not mean that it has left."""
+    buffer.held = {"6.flb", "7.flb"}
+    keeper.acked(SEVEN)
+    keeper.save_progress()
+    buffer.held = None if is_gone else {"6.flb"}
+    buffer.unreadable = {"6.flb"}
+    keeper.save_progress()
+    buffer.held, buffer.unreadable = {"6.flb"}, set()
+
+    keeper.save_progress()
+    assert store.saved[-1].delivered == {}
+
+    buffer.held = set()
+    keeper.save_progress()
+    assert store.saved[-1].delivered == {"": "7"}
+
+
 def test_chunks_that_got_nothing_hold_up_nothing(
     keeper: Keeper, buffer: FakeBuffer, store: FakeStore
 ) -> None:
@@ -367,3 +388,21 @@ def test_a_checkpoint_that_cannot_be_written_is_said_once(
     keeper.save_progress()
 
     assert [record.message for record in caplog.records] == ["disk full; trying again"]
+
+
+def test_a_last_write_that_fails_is_not_tried_all_the_time(
+    keeper: Keeper, store: FakeStore, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`helm uninstall` may take the Lease away before the pod has stopped."""
+    monkeypatch.setattr(keeper, "_rest", clock.advance)
+    store.error = CheckpointError("gone")
+    keeper.acked(SEVEN)
+
+    def stop() -> None:
+        keeper.wait_delivered(10)
+
+    with in_a_thread(stop):
+        eventually(lambda: keeper._end_at is not None)
+        keeper.run()
+
+    assert 1 < store.tries < 8

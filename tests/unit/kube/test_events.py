@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 
 from eventrouter.errors import ApiError
 from eventrouter.kube import events
-from eventrouter.kube.events import coalesced, lines_of
+from eventrouter.kube.events import KubeEvents, coalesced, lines_of
+from eventrouter.ops.metrics import Metrics
 
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -119,3 +122,34 @@ def test_a_line_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
 
     with pytest.raises(ApiError, match="without end"):
         list(lines_of(iter([b"x" * 60] * 3)))
+
+
+class SilentApi:
+    """Answers a watch and then says nothing."""
+
+    def __init__(self) -> None:
+        self.answered = lambda: None
+
+    @contextmanager
+    def request(self, *_: object, **__: object) -> Iterator[urllib3.BaseHTTPResponse]:
+        here, there = socket.socketpair()
+        with here, there, here.makefile("rb") as body:
+            yield urllib3.HTTPResponse(body, preload_content=False)
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_what_tls_raises_where_the_stop_comes_while_it_reads_is_no_failure(
+    is_closed: bool, metrics: Metrics
+) -> None:
+    """Python's ssl raises a ValueError then; any other one is a failure of ours."""
+    source = KubeEvents(api=SilentApi(), field_selector="", metrics=metrics)  # type: ignore[arg-type]
+    expected = ApiError if is_closed else ValueError
+
+    def read() -> None:
+        with source.watch("", resource_version="1", timeout_seconds=1):
+            if is_closed:
+                source.close()
+            raise ValueError("Read on closed or unwrapped SSL socket.")
+
+    with pytest.raises(expected, match="stopping" if is_closed else "closed"):
+        read()
