@@ -46,4 +46,5 @@ class Vitals:
 
     def _note_answer(self) -> None:
         if not self._has_ended:  # the series may be a successor's by now
-            self._last_answers.labels(self._namespace).set(self._clock.time())
+            last_answers = self._last_answers
+            last_answers.labels(self._namespace).set(self._clock.time())
