@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import sys
 import tempfile
 import weakref
@@ -11,6 +12,7 @@ from typing import IO, Any
 
 import urllib3
 
+from eventrouter import tls
 from eventrouter.kube.credentials import Endpoint
 
 # The kernel notices a dead peer within 40 s, unless something on the way answers its keepalives.
@@ -40,6 +42,10 @@ def connect(endpoint: Endpoint) -> urllib3.PoolManager:
             *_KEEPALIVE,
         ],
     }
+    if endpoint.server.startswith("https:"):
+        options["ssl_context"] = tls.context(
+            ca_file=options.get("ca_certs"), cert_reqs=options.get("cert_reqs", ssl.CERT_REQUIRED)
+        )
     pool = _pool(endpoint.proxy, options)
     for file, _ in files.values():
         weakref.finalize(pool, file.close)  # until then each new connection reads the file

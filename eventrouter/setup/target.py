@@ -11,6 +11,7 @@ from typing import Any
 
 import urllib3
 
+from eventrouter import tls
 from eventrouter.clock import Backoff, Clock, Stop
 from eventrouter.errors import TargetError, TargetUnknown, TargetUnusable
 
@@ -66,7 +67,8 @@ class Target:
         self._clock = clock
         self._stop = stop
         self._deadline = clock.monotonic() + wait_seconds
-        self._pool = urllib3.PoolManager(ca_certs=ca_file, retries=False)
+        tls_context = tls.context(ca_file=ca_file) if url.startswith("https:") else None
+        self._pool = urllib3.PoolManager(ca_certs=ca_file, ssl_context=tls_context, retries=False)
 
     def get(self, path: str, *, privilege: str) -> Json | None:
         """The object at `path`, None if there is none. Raises TargetError.

@@ -16,16 +16,19 @@ class Certificate(NamedTuple):
 
 
 class Authority:
-    """A CA that issues certificates for a day, with the extensions that Python 3.13 insists on."""
+    """A CA that issues certificates for a day.
 
-    def __init__(self, folder: Path, *, openssl: Path) -> None:
+    With the extensions that Python 3.13 insists on, unless it `is_lax`, as many are.
+    """
+
+    def __init__(self, folder: Path, *, openssl: Path, is_lax: bool = False) -> None:
         self._folder = folder
         self._openssl = openssl
         folder.mkdir()
         self._own = self._make(
             "ca",
             "basicConstraints=critical,CA:TRUE",
-            "keyUsage=critical,keyCertSign,cRLSign",
+            *([] if is_lax else ["keyUsage=critical,keyCertSign,cRLSign"]),
             "subjectKeyIdentifier=hash",
         )
 
