@@ -19,6 +19,8 @@ from eventrouter.setup.today import is_made_by_template, todays_index
 # Elasticsearch says so where it has security that is off. Without it, it does not know the path.
 _IS_OFF = "must be explicitly enabled"
 _PRIVILEGES = ["create_doc", "auto_configure", "create_index"]
+# The check does not know them, and a shorter retention deletes events.
+_CHOSEN = "with the --retention, --shards and --replicas that you chose"
 _ROLE = "give it the writer's role (docs/how-to/set-up-the-index.md)"
 
 
@@ -80,7 +82,7 @@ class _Look:
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise TargetError(f"GET {wanted.path} gives an answer of another form") from error
         if problem := objection(found):
-            return False, f"{problem}; to replace it, {self._setup[:-1]} --force`"
+            return False, f"{problem}; to replace it, {_CHOSEN}, {self._setup[:-1]} --force`"
         assert found.mark is not None
         if found.mark.version < wanted.mark.version:
             versions = f"is of version {found.mark.version}, not {wanted.mark.version}"
@@ -98,7 +100,7 @@ class _Look:
             return True, "made by the template"
         return False, (
             "made without the template, so events may be refused until tomorrow's index;"
-            f" to delete it with its events, so that the next event makes it anew,"
+            f" to delete it with its events, so that the next event makes it anew, {_CHOSEN},"
             f" {self._setup[:-1]} --replace-index`"
         )
 

@@ -53,6 +53,16 @@ def test_the_login_of_a_type_is_among_its_values(name):
         assert f"{part}Key" in auth
 
 
+@pytest.mark.parametrize(
+    ("path", "rendered"),
+    [("search", "/search"), ("/search", "/search"), ("/a/b/", "/a/b"), ("/", None), ("", None)],
+)
+def test_a_path_before_the_api_begins_with_a_slash_and_ends_without(path, rendered):
+    """Fluent Bit appends /_bulk to it."""
+    output = {"type": "elasticsearch", "host": "search.test", "path": path}
+    assert outputs_of(render(values={"outputs": {ES: output}}))[ES].get("path") == rendered
+
+
 def test_several_outputs_at_once_also_of_one_type():
     outputs = outputs_of(render("several"))
     plugins = {alias: output["name"] for alias, output in outputs.items()}

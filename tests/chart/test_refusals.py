@@ -216,6 +216,20 @@ def extra(plugin, **properties):
             "outputs.x.extra.header[1]: must not hold a secret",
         ),
         (
+            extra("http", header="Authorization Basic eDp5"),
+            "outputs.x.extra.header: must not hold a secret",
+        ),
+        (
+            outputs(
+                elasticsearch={
+                    "type": "elasticsearch",
+                    "cloudId": "name:abc",
+                    "extra": {"cloud_auth": "elastic:x"},
+                }
+            ),
+            "outputs.elasticsearch.extra.cloud_auth: must not hold a secret",
+        ),
+        (
             outputs(x={**HTTP, "headers": {"Authorization": "Bearer x"}}),
             "outputs.x.headers.Authorization: must not hold a secret",
         ),

@@ -10,6 +10,10 @@ Fluent Bit's headers (`NAME VALUE`) and Kubernetes' variables (`name`, `value`) 
 {{- range $key, $value := .value -}}
 {{- include "eventrouter.refuseSecret" (dict "name" $key "value" $value "path" (printf "%s.%s" $path $key)) -}}
 {{- include "eventrouter.refuseSecrets" (dict "value" $value "path" (printf "%s.%s" $path $key)) -}}
+{{- if and (eq $key "header") (kindIs "string" $value) -}}
+{{- $header := regexSplit "\\s+" $value 2 -}}
+{{- include "eventrouter.refuseSecret" (dict "name" (first $header) "value" (last $header) "path" (printf "%s.%s" $path $key)) -}}
+{{- end -}}
 {{- end -}}
 {{- if hasKey .value "value" -}}
 {{- include "eventrouter.refuseSecret" (dict "name" .value.name "value" .value.value "path" $path) -}}
@@ -27,7 +31,7 @@ Fluent Bit's headers (`NAME VALUE`) and Kubernetes' variables (`name`, `value`) 
 {{- end }}
 
 {{- define "eventrouter.refuseSecret" -}}
-{{- $words := "(?i)(passw|secret|token|webhook|credential|authorization|cookie|(api|shared|license|access|account|private)[-_.]?key)" -}}
+{{- $words := "(?i)(passw|secret|token|webhook|credential|authorization|cookie|cloud[-_.]?auth|(api|shared|license|access|account|private)[-_.]?key)" -}}
 {{- $isReference := "(?i)([-_.](file|path|dir|url|id|field|header))$" -}}
 {{- if and (kindIs "string" .value) .value (regexMatch $words (toString .name)) (not (regexMatch $isReference (toString .name))) -}}
 {{- if not (or (contains "${" .value) (hasPrefix "/" .value)) -}}

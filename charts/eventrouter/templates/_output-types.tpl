@@ -20,8 +20,8 @@ The file that the repository's own config uses too, with this output's address a
 {{- $_ := set $properties "host" .host -}}
 {{- $_ := set $properties "port" .port -}}
 {{- end -}}
-{{- if .path -}}
-{{- $_ := set $properties "path" .path -}}
+{{- with trimAll "/" .path -}}
+{{- $_ := set $properties "path" (printf "/%s" .) -}}
 {{- end -}}
 {{- if or .cloudId .auth.apiKeyKey -}}
 {{- $_ := set $properties "name" "es" -}}
