@@ -39,6 +39,8 @@ TTL_SECONDS = 600.0
 REFUSAL_SECONDS = 60.0
 # Labels and annotations of one object; more of them are left out.
 MAX_CONTENT_BYTES = 16 * 1024
+# Of an owner's texts together; longer ones are nobody's name.
+_MAX_OWNER_CHARACTERS = 1024
 
 
 class MetadataApi(Protocol):
@@ -217,6 +219,8 @@ class Enricher:
             annotations = b""
         ref = found.owner
         owner = Owner(ref.kind, ref.api_version, ref.name, ref.uid) if ref else None
+        if owner and sum(map(len, owner)) > _MAX_OWNER_CHARACTERS:
+            owner = None
         return Entry("found", labels, annotations, owner, expires=expires)
 
     def _note_error(self, asked: Target, error: ApiError) -> bool:
@@ -228,6 +232,9 @@ class Enricher:
             if kind not in self._warned:
                 self._warned.add(kind)
                 log.warning("Cannot look up objects of the kind %s: %s", kind.kind, error)
+            for key, (_, until) in list(self._refused.items()):
+                if until <= now:
+                    self._refused.pop(key, None)
             self._refused[kind, asked.namespace] = (state, now + REFUSAL_SECONDS)
             return True
         if error.reason == "bad_line":

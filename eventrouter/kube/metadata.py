@@ -78,5 +78,5 @@ class KubeMetadata:
             raise
         try:
             return _object(body).metadata
-        except (MsgspecError, UnicodeDecodeError) as error:
+        except (MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise BadLine(f"{path} has no metadata that can be read: {error}") from error

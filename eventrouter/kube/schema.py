@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, Struct, UnsetType, convert, defstruct
+from msgspec import UNSET, Meta, Struct, UnsetType, convert, defstruct, msgpack
 from msgspec.structs import fields
 
 # No event is larger in JSON. etcd takes 1.5 MiB, and a character of one byte there may take six in
@@ -178,7 +178,9 @@ def _known(value: object, struct: type[Struct]) -> dict[str, Any]:
     for name, key, holder in _holders(struct):
         if key in value:
             with suppress(ValueError):  # also raised for text that UTF-8 cannot encode
-                known[name] = convert({"value": value[key]}, holder).value
+                found = convert({"value": value[key]}, holder).value
+                msgpack.encode(found)
+                known[name] = found
     return known
 
 

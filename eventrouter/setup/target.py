@@ -196,6 +196,12 @@ class Target:
             raise TargetError(f"the login lacks {privilege} (403)", status=status)
 
     def _checked(self, method: str, path: str, status: int, answer: Json, privilege: str) -> Json:
+        if status == 403 and not answer:
+            raise TargetUnusable(
+                f"{method} {path} answers 403, without JSON: something in front of {self.url}"
+                " refuses it",
+                status=status,
+            )
         self.check_login(status, privilege)
         if 200 <= status < 300 and answer:
             return answer

@@ -18,6 +18,7 @@ from eventrouter.setup.mark import VERSION
 from tests.support.authority import Authority
 from tests.support.clock import FastStop
 from tests.support.fronts import TlsFront
+from tests.support.httpserver import Exchange, HttpServer
 from tests.support.ports import free_port
 from tests.support.searchserver import SearchServer
 
@@ -152,6 +153,27 @@ def test_what_a_writer_s_login_may_not_see_is_no_fault(
     assert (outcome.code, outcome.words) == (0, ["ok", "?", "?"])
     assert "lacks the cluster privilege manage_index_templates (403)" in outcome.lines[1]
     assert "lacks view_index_metadata on kube-events-*" in outcome.lines[2]
+
+
+def test_a_server_behind_something_that_refuses_all_is_a_fault(check: Check) -> None:
+    """Fluent Bit's requests are refused as well. No right of a login would mend that."""
+    with Wall() as wall:
+        outcome = check("--elasticsearch", wall.url)
+
+    assert outcome.code == 1
+    assert outcome.lines[0].startswith("FAIL  elasticsearch: ")
+    assert "403, without JSON: something in front of" in outcome.lines[0]
+
+
+class Wall(HttpServer):
+    """As a proxy whose rules let nobody in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def serve(self, exchange: Exchange) -> None:
+        exchange.reply(403, b"<html>Forbidden</html>", content_type="text/html")
 
 
 def test_a_template_that_is_not_there_is_a_fault(search: SearchServer, check: Check) -> None:

@@ -168,6 +168,30 @@ def test_more_than_a_few_labels_are_left_out(api: FakeApi, look: Look) -> None:
     assert (way.entry.state, way.entry.labels) == ("found", b"")
 
 
+def test_an_owner_with_a_name_that_no_object_has_is_left_out(api: FakeApi, look: Look) -> None:
+    """The API server takes owner references of any length."""
+    huge = OwnerRef("ReplicaSet", "x" * 1_000_000, "uid-9", api_version="apps/v1")
+    api.objects[POD.path] = Metadata("uid-1", owner_references=[huge])
+
+    way = look()
+
+    assert state_of(way) == "found"
+    assert way.owner is None
+
+
+def test_refusals_of_namespaces_that_are_gone_are_forgotten(
+    api: FakeApi, look: Look, enricher: Enricher, clock: FakeClock
+) -> None:
+    """A cluster may make a namespace for each test that it runs."""
+    for number in range(10):
+        target = Target(KNOWN["Pod"], f"run-{number}", "api-1", f"uid-{number}")
+        api.objects[target.path] = ApiError("no right", reason="forbidden", status=403)
+        look(target)
+        clock.advance(TTL_SECONDS)
+
+    assert len(enricher._refused) == 1
+
+
 def test_every_result_of_a_record_is_counted_from_the_start() -> None:
     """increase() sees nothing of a series whose first sample is already a 1."""
     states = set(get_args(State)) - {"unknown"}

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from kubernetes import client
+from msgspec import UNSET
 
 from eventrouter.kube import schema
 from eventrouter.kube.schema import Event, ObjectMeta, UntypedEvent, untyped_event
@@ -130,3 +131,12 @@ def test_managed_fields_are_read_for_their_times_alone(writes: int) -> None:
     times = msgspec.json.decode(metadata, type=ObjectMeta).managed_fields
 
     assert [entry.time for entry in times or ()] == [entry["time"] for entry in managed]
+
+
+def test_half_a_surrogate_pair_is_in_no_field_that_is_read() -> None:
+    """Such a field is shown and counted by its text, which UTF-8 cannot encode."""
+    event = read(make_event(reason="\ud800", source={"host": "\ud800", "component": "kubelet"}))
+
+    assert type(event) is UntypedEvent
+    assert event.reason is UNSET
+    assert event.source is UNSET
