@@ -19,6 +19,11 @@ from eventrouter.kube.status import line_error
 # msgspec raises these at a text that is no JSON, does not fit the type, or is too deep.
 _REFUSED = (MsgspecError, UnicodeDecodeError, RecursionError)
 
+# Far deeper than a record may be (capture/truncation.py), and what every parser takes: orjson's own
+# limit is 1,024. An API server takes 10,000 levels, from anybody who may write an event.
+_MAX_DEPTH = 500
+_STRINGS_AND_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]', re.DOTALL)
+
 _DELETED = b'{"type":"DELETED"'
 # An object's metadata comes first, and its resourceVersion comes before any text that the event's
 # writer chose (apimachinery meta/v1 ObjectMeta): so the first match in a line is the object's own.
@@ -184,10 +189,26 @@ def _parse(data: bytes) -> Any:
     try:
         # JSON's grammar allows lone surrogates, and senders write NaN and bad UTF-8.
         return json.loads(
-            data.decode("utf-8", "replace"), parse_float=_finite, parse_constant=_finite
+            _shallow(data).decode("utf-8", "replace"), parse_float=_finite, parse_constant=_finite
         )
     except (ValueError, RecursionError) as error:
         raise BadLine(f"the API server sent what cannot be read ({error}): {data[:80]!r}") from None
+
+
+def _shallow(data: bytes) -> bytes:
+    """The JSON text with null for what is nested deeper than _MAX_DEPTH."""
+    parts = []
+    depth = copied = 0
+    for token in _STRINGS_AND_BRACKETS.finditer(data):
+        if token[0] in (b"{", b"["):
+            depth += 1
+            if depth == _MAX_DEPTH + 1:
+                parts += [data[copied : token.start()], b"null"]
+        elif token[0] in (b"}", b"]"):
+            if depth == _MAX_DEPTH + 1:
+                copied = token.end()
+            depth -= 1
+    return b"".join([*parts, data[copied:] if depth <= _MAX_DEPTH else b""])  # else it is cut off
 
 
 def _finite(text: str) -> float | None:

@@ -231,3 +231,22 @@ def test_an_answer_that_is_an_object_is_read(content: Any) -> None:
 def test_an_answer_that_is_no_object_is_bad(body: bytes) -> None:
     with pytest.raises(BadLine):
         parse_object(body)
+
+
+@pytest.mark.parametrize("depth", [600, 9_996, 100_000])
+def test_an_event_of_any_depth_is_read_and_takes_nothing_along(depth: int) -> None:
+    """Anybody who may write an event can nest its managed fields as deep as the API server reads:
+    neither a list nor a watch may stop there.
+    """
+    deep = b'{"f:\\"[":' * depth + b"[1]" + b"}" * depth
+    managed = b'"managedFields":[{"fieldsV1":%b}]' % deep
+    odd = b'{"metadata":{"name":"odd","uid":"u","resourceVersion":"7",%b}}' % managed
+    plain = json.dumps(make_event()).encode()
+    body = b'{"metadata":{"resourceVersion":"9"},"items":[%b,%b]}' % (odd, plain)
+
+    names = [event.metadata.name for event in parse_page(body).items]
+    item = item_of(b'{"type":"ADDED","object":%b}\n' % odd)
+
+    assert names == ["odd", make_event()["metadata"]["name"]]
+    assert isinstance(item, Added)
+    assert item.event.metadata.name == "odd"
