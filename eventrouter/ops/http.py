@@ -30,7 +30,10 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path == "/metrics":
             encode, content_type = choose_encoder(self.headers.get("Accept", ""))
-            self._answer(200, encode(self.server.metrics.registry), {"Content-Type": content_type})
+            # Nobody but a scrape may take the first zero of a new series (capture/occurrences.py).
+            is_scrape = self.command != "HEAD"
+            body = encode(self.server.metrics.registry) if is_scrape else None
+            self._answer(200, body, {"Content-Type": content_type})
         elif path == "/livez":
             self._verdict(self.server.health.ailing())
         elif path == "/readyz":
@@ -47,13 +50,16 @@ class _Handler(BaseHTTPRequestHandler):
         text = "".join(f"{line}\n" for line in (*(complaints or ["ok"]), *notes))
         self._answer(503 if complaints else 200, text.encode(), _TEXT)
 
-    def _answer(self, code: int, body: bytes, headers: Mapping[str, str]) -> None:
+    def _answer(self, code: int, body: bytes | None, headers: Mapping[str, str]) -> None:
+        """Without a body its length is not known, which only HEAD allows."""
         self.send_response(code)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        if body is not None:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.command != "HEAD":  # RFC 9110, section 9.3.2: the same answer without its content
+        # HEAD is the same answer without its content (RFC 9110, section 9.3.2).
+        if body is not None and self.command != "HEAD":
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:

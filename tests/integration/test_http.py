@@ -51,6 +51,9 @@ def test_head_is_answered_as_get_is_without_the_content(
             head, content = raw_answer(watcher, f"GET {path}")
             assert content
             assert raw_answer(watcher, f"HEAD {path}") == (head, b"")
+        head, content = raw_answer(watcher, "HEAD /metrics")
+        assert head[0].endswith(b"200 OK")
+        assert content == b""
 
 
 def raw_answer(watcher: Watcher, request: str) -> tuple[list[bytes], bytes]:
