@@ -14,7 +14,7 @@ from typing import NamedTuple
 from msgspec import MsgspecError, Struct
 from msgspec.msgpack import Decoder
 
-from eventrouter.kube.schema import Event
+from eventrouter.kube.schema import Event, is_resource_version
 
 OTHER = "other"
 _TYPES = {"Normal": "Normal", "Warning": "Warning"}
@@ -30,9 +30,14 @@ class _Series(Struct, gc=False, rename="camel"):
     count: int | None = None
 
 
-class _State(Struct, gc=False, rename="camel"):
-    """What of a packed state says how often the event happened."""
+class _Metadata(Struct, gc=False, rename="camel"):
+    resource_version: str = ""
 
+
+class _State(Struct, gc=False, rename="camel"):
+    """What of a packed state says how often the event happened, and which state it is."""
+
+    metadata: _Metadata
     count: int | None = None
     series: _Series | None = None
 
@@ -62,8 +67,9 @@ class _Count:
 def occurrences(event: Event, old_state: bytes | None) -> int:
     """How many occurrences this state adds to those of the packed state before it.
 
-    One if that state is not known, or if its count is higher: then the writer began anew. At most
-    MAX_DIFFERENCE.
+    One if that state is not known, or if its count is higher: then the writer began anew. None if
+    that state came after this one, as where a list shows what a watch has brought meanwhile. At
+    most MAX_DIFFERENCE.
     """
     if old_state is None:
         return 1
@@ -71,9 +77,16 @@ def occurrences(event: Event, old_state: bytes | None) -> int:
         old = _state(old_state)
     except MsgspecError:  # of an UntypedEvent, with a text for a count
         return 1
+    if _revision(old.metadata.resource_version) > _revision(event.metadata.resource_version):
+        return 0
     before = (old.series.count if old.series else old.count) or 1
     difference = _count(event) - before
     return min(difference, MAX_DIFFERENCE) if difference >= 0 else 1
+
+
+def _revision(resource_version: str) -> int:
+    """To compare two of one event; 0 where there is none."""
+    return int(resource_version) if is_resource_version(resource_version) else 0
 
 
 def _count(event: Event) -> int:

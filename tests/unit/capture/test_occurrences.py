@@ -61,6 +61,14 @@ def test_a_state_counts_by_its_difference_to_the_one_before(
     assert occurrences_of(event(**now), old_state) == expected
 
 
+def test_an_older_state_after_a_newer_one_adds_nothing() -> None:
+    """A long list shows it after an upkeep has brought the newer one."""
+    newer = state(metadata={"resourceVersion": "105"}, count=5)
+
+    assert occurrences_of(event(metadata={"resourceVersion": "90"}, count=4), newer) == 0
+    assert occurrences_of(event(metadata={"resourceVersion": "110"}, count=4), newer) == 1
+
+
 def test_an_event_that_fits_no_types_is_counted_all_the_same() -> None:
     strange = event(type=7, reason=["x"], involvedObject="pod", count="3")
 
