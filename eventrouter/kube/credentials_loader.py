@@ -36,6 +36,8 @@ from eventrouter.kube.credentials import Access, Answer, Endpoint, is_header
 # The options of urllib3's pool that the package sets from a kubeconfig or a service account.
 _FILES = ("ca_certs", "cert_file", "key_file")
 _OPTIONS = (*_FILES, "cert_reqs", "server_hostname", "maxsize")
+# What the package says where an exec plugin fails whose own words went to a terminal.
+_SAID_ABOVE = "'NoneType' object has no attribute 'strip'"
 
 
 def main() -> None:
@@ -86,7 +88,9 @@ def _load(kubeconfig: str | None, folder: str | None) -> Access:
         expires = loader.expiry.timestamp() if hasattr(loader, "expiry") else None
         token_file = _token_file(merged, loader, configuration)
     if not _is_server(str(configuration.host)):
-        raise ValueError(f"{configuration.host!r} is no server's URL, or has a login")
+        if "@" in str(configuration.host):
+            raise ValueError("the server's URL has a login, which is not supported")
+        raise ValueError(f"{configuration.host!r} is no server's URL")
     authorization = (configuration.api_key.get("BearerToken") or "").strip() or None
     if authorization and not is_header(authorization):
         raise ValueError("the token has characters that no header may have")
@@ -206,7 +210,7 @@ def _told(error: Exception) -> str:
     """The error in one line. Of YAML only the place, because what stands there may be a secret."""
     mark = getattr(error, "problem_mark", None)
     if mark is not None:
-        return f"no valid YAML in line {mark.line + 1}, column {mark.column + 1}"
+        return f"no valid YAML in {mark.name}, line {mark.line + 1}, column {mark.column + 1}"
     return _without_secrets(str(error) or type(error).__name__)
 
 
@@ -214,7 +218,7 @@ def _without_secrets(text: str) -> str:
     """One line, without what the package shows of a kubeconfig: an entry, the login of a URL."""
     if text.startswith("Invalid kube-config file"):
         text = text.partition("/{")[0]
-    if sys.stdout.isatty() and "'NoneType'" in text:  # its own error, after a plugin's on stderr
+    if sys.stdout.isatty() and text == _SAID_ABOVE:
         text = "the exec plugin failed; what it said is above"
     return re.sub(r"(?<=://)[^\s/]*@", "…@", " ".join(text.split()))
 

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import orjson
@@ -22,7 +23,8 @@ _REFUSED = (MsgspecError, UnicodeDecodeError, RecursionError)
 # Far deeper than a record may be (capture/truncation.py), and what every parser takes: orjson's own
 # limit is 1,024. An API server takes 10,000 levels, from anybody who may write an event.
 _MAX_DEPTH = 500
-_STRINGS_AND_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]', re.DOTALL)
+# Possessive: a text may have a million escapes, and none of them is looked at twice.
+_STRINGS_AND_BRACKETS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[][{}]', re.DOTALL)
 
 _DELETED = b'{"type":"DELETED"'
 # An object's metadata comes first, and its resourceVersion comes before any text that the event's
@@ -182,14 +184,15 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def _parse(data: bytes) -> Any:
-    try:
+    with suppress(orjson.JSONDecodeError):
         return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        pass
+    data = _shallow(data)
+    with suppress(orjson.JSONDecodeError):
+        return orjson.loads(data)
     try:
         # JSON's grammar allows lone surrogates, and senders write NaN and bad UTF-8.
         return json.loads(
-            _shallow(data).decode("utf-8", "replace"), parse_float=_finite, parse_constant=_finite
+            data.decode("utf-8", "replace"), parse_float=_finite, parse_constant=_finite
         )
     except (ValueError, RecursionError) as error:
         raise BadLine(f"the API server sent what cannot be read ({error}): {data[:80]!r}") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import ssl
 import sys
 import tempfile
 import weakref
@@ -42,11 +41,7 @@ def connect(endpoint: Endpoint) -> urllib3.PoolManager:
             *_KEEPALIVE,
         ],
     }
-    if endpoint.server.startswith("https:"):
-        options["ssl_context"] = tls.context(
-            ca_file=options.get("ca_certs"), cert_reqs=options.get("cert_reqs", ssl.CERT_REQUIRED)
-        )
-    pool = _pool(endpoint.proxy, options)
+    pool = tls.relaxed(_pool(endpoint.proxy, options))
     for file, _ in files.values():
         weakref.finalize(pool, file.close)  # until then each new connection reads the file
     return pool

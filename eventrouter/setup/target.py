@@ -67,8 +67,7 @@ class Target:
         self._clock = clock
         self._stop = stop
         self._deadline = clock.monotonic() + wait_seconds
-        tls_context = tls.context(ca_file=ca_file) if url.startswith("https:") else None
-        self._pool = urllib3.PoolManager(ca_certs=ca_file, ssl_context=tls_context, retries=False)
+        self._pool = tls.relaxed(urllib3.PoolManager(ca_certs=ca_file, retries=False))
 
     def get(self, path: str, *, privilege: str) -> Json | None:
         """The object at `path`, None if there is none. Raises TargetError.

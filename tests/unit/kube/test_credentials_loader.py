@@ -225,7 +225,7 @@ def test_an_error_about_a_kubeconfig_has_none_of_its_secrets(content: str, tmp_p
 @pytest.mark.parametrize(
     ("cluster", "problem"),
     [
-        ({"server": f"https://jane:{SECRET}@api.test"}, "https://…@api.test"),
+        ({"server": f"https://jane:{SECRET}@api.test"}, "the server's URL has a login"),
         (PLAIN | {"proxy-url": f"http://jane:{SECRET}@proxy.test:99999"}, "the proxy's URL"),
         (PLAIN | {"proxy-url": f"http://jane:{SECRET}#word@proxy.test:80"}, "the proxy's URL"),
     ],

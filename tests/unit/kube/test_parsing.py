@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +26,8 @@ from eventrouter.kube.parsing import (
 from eventrouter.kube.schema import Event, UntypedEvent
 from tests.support.events import make_event
 from tests.support.values import containers_of, integers, texts
+
+ROOT = Path(__file__).parents[3]
 
 finite_numbers = st.floats(allow_nan=False, allow_infinity=False)
 objects = st.dictionaries(
@@ -250,3 +255,33 @@ def test_an_event_of_any_depth_is_read_and_takes_nothing_along(depth: int) -> No
     assert names == ["odd", make_event()["metadata"]["name"]]
     assert isinstance(item, Added)
     assert item.event.metadata.name == "odd"
+
+
+def test_a_deep_event_with_a_million_escapes_takes_little_more_than_its_size() -> None:
+    """Go writes each < as an escape. The watcher has 128 MiB, and would meet the event again."""
+    script = (
+        "import resource\n"
+        "from eventrouter.kube.parsing import Added, watch_events\n"
+        "deep = b'{\"a\":' * 2_000 + b'1' + b'}' * 2_000\n"
+        "text = b'\\\\u003c' * 1_400_000\n"
+        'line = b\'{"type":"ADDED","object":{"message":"%b","odd":%b}}\' % (text, deep)\n'
+        "def peak():\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "before = peak()\n"
+        "(item,) = watch_events([line])\n"
+        "assert isinstance(item, Added), item\n"
+        "print(peak() - before)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+    )
+
+    assert int(ended.stdout) < 60
+
+
+@pytest.mark.parametrize("end", [b"", b"\\"])
+def test_a_line_that_is_cut_in_a_text_of_escapes_is_looked_at_once(end: bytes) -> None:
+    """Looked at anew from each of them, it would take minutes."""
+    line = b'{"type":"ADDED","object":{"message":"' + b'\\"' * 500_000 + end
+
+    assert isinstance(item_of(line), BadLine)
