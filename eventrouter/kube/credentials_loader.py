@@ -62,8 +62,9 @@ def load(kubeconfig: str | None, *, folder: str | None = None) -> Answer:
         except Exception as error:  # noqa: BLE001, whatever YAML, files and plugins raise
             return Answer(problem=_told(error))
     # The package only logs that an exec plugin failed, and continues without credentials.
-    problem = "; ".join(map(_without_secrets, errors))
-    return Answer(problem=problem) if problem else Answer(access=access)
+    if errors:
+        return Answer(problem="; ".join(map(_without_secrets, errors)))
+    return Answer(access=access)
 
 
 def _load(kubeconfig: str | None, folder: str | None) -> Access:

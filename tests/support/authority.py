@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ssl
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,12 @@ class Certificate(NamedTuple):
 
     cert: Path
     key: Path
+
+    def server_context(self) -> ssl.SSLContext:
+        """What a server shows it with."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.cert, self.key)
+        return context
 
 
 class Authority:

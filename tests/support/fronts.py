@@ -79,8 +79,7 @@ class TlsFront(_Front):
         port: int = 0,
     ) -> None:
         self._target = target
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate.cert, certificate.key)
+        self._context = certificate.server_context()
         self._context.sni_callback = lambda _socket, name, _context: self.names.append(name)
         if client_ca:
             self._context.verify_mode = ssl.CERT_REQUIRED

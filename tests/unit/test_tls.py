@@ -39,10 +39,7 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 def url(authority: Authority) -> Iterator[str]:
-    certificate = authority.server("IP:127.0.0.1")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.cert, certificate.key)
-    with Greeting(context=context) as server:
+    with Greeting(context=authority.server("IP:127.0.0.1").server_context()) as server:
         yield f"https://127.0.0.1:{server.port}"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.config.exec_provider import ExecProvider
 from kubernetes.config.kube_config import KubeConfigMerger
 from urllib3.exceptions import DependencyWarning
 
@@ -139,6 +140,22 @@ def test_an_exec_plugin_s_answer_that_is_of_no_use_is_an_error(
 
     assert answer.access is None
     assert reason in answer.problem
+
+
+def test_a_failure_without_a_word_is_an_error_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the watcher would continue as nobody."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(ExecProvider, "run", fail)
+    user = {"exec": {"command": "/bin/true", "apiVersion": "v1"}}
+
+    answer = load(str(write_kubeconfig(tmp_path / "config", cluster=PLAIN, user=user)))
+
+    assert answer.access is None
 
 
 def test_an_exec_plugin_that_is_not_there_is_an_error(tmp_path: Path) -> None:
@@ -316,9 +333,7 @@ def test_an_oidc_token_is_refreshed_at_its_provider_and_kept_where_that_is_possi
     if not is_writable:
         monkeypatch.setattr(KubeConfigMerger, "save_config", refuse)
     authority = Authority(tmp_path / "authority", openssl=required("openssl"))
-    certificate = authority.server("IP:127.0.0.1")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.cert, certificate.key)
+    context = authority.server("IP:127.0.0.1").server_context()
     fresh = id_token(expires=time.time() + 3600)
     with IdentityProvider(context, fresh=fresh) as provider:
         config = {
