@@ -141,4 +141,6 @@ def test_the_check_names_a_template_that_is_not_ours_or_not_current(
 
     foreign = {"index_patterns": ["kube-events-*"], "priority": 500, "template": {}}
     opensearch.request("PUT", TEMPLATE, foreign)
-    assert "somebody else made it; to replace it, with" in says(opensearch)[1]
+    told = says(opensearch)[1]
+    assert "somebody else made it; to replace it, with the --retention" in told
+    assert "that you chose, run `eventrouter setup" in told

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.support.processes import run_script
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +21,6 @@ def test_these_tests_are_no_package_named_fluent() -> None:
 
 def test_fluent_is_fluent_logger_even_from_here() -> None:
     code = "import fluent.sender; print(fluent.sender.__file__); fluent.sender.EventTime(1)"
-    answer = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    answer = run_script(code)
+    assert answer.returncode == 0, answer.stderr
     assert "site-packages" in answer.stdout

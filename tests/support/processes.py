@@ -1,8 +1,24 @@
-"""What the system says of a process."""
+"""Processes: a script to its end, and what the system says of one."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
+
+from tests.programs.module import ROOT
+
+
+def run_script(script: str) -> subprocess.CompletedProcess[str]:
+    """Run it with this Python from the repository's root, and see what it printed."""
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
 
 
 def has_ended(pid: int) -> bool:

@@ -21,6 +21,7 @@ from eventrouter.config import Config, LeaseRef, Listen
 from eventrouter.enrich.kinds import KNOWN
 from eventrouter.errors import ConfigError
 from eventrouter.process import EXIT_BAD_SETTING, stop_on_signal
+from tests.support.processes import run_script
 
 ROOT = Path(__file__).parents[2]
 SECRET = "s3cr3t-in-the-kubeconfig"
@@ -421,9 +422,7 @@ def test_a_second_signal_ends_it_at_once() -> None:
         "print('still here', flush=True)\n"
     )
 
-    result = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30
-    )
+    result = run_script(script)
 
     assert (result.returncode, result.stdout) == (1, "stopping\n")
 
@@ -439,9 +438,7 @@ def test_a_signal_may_come_while_the_stop_s_own_lock_is_held() -> None:
         "print(stop.wait(10))\n"
     )
 
-    result = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30
-    )
+    result = run_script(script)
 
     assert (result.returncode, result.stdout) == (0, "True\n")
 

@@ -11,8 +11,7 @@ Fluent Bit's headers (`NAME VALUE`) and Kubernetes' variables (`name`, `value`) 
 {{- include "eventrouter.refuseSecret" (dict "name" $key "value" $value "path" (printf "%s.%s" $path $key)) -}}
 {{- include "eventrouter.refuseSecrets" (dict "value" $value "path" (printf "%s.%s" $path $key)) -}}
 {{- if and (eq $key "header") (kindIs "string" $value) -}}
-{{- $header := regexSplit "\\s+" $value 2 -}}
-{{- include "eventrouter.refuseSecret" (dict "name" (first $header) "value" (last $header) "path" (printf "%s.%s" $path $key)) -}}
+{{- include "eventrouter.refuseHeader" (dict "value" $value "path" (printf "%s.%s" $path $key)) -}}
 {{- end -}}
 {{- end -}}
 {{- if hasKey .value "value" -}}
@@ -22,12 +21,17 @@ Fluent Bit's headers (`NAME VALUE`) and Kubernetes' variables (`name`, `value`) 
 {{- range $index, $value := .value -}}
 {{- $itemPath := printf "%s[%d]" $path $index -}}
 {{- if kindIs "string" $value -}}
-{{- $header := regexSplit "\\s+" $value 2 -}}
-{{- include "eventrouter.refuseSecret" (dict "name" (first $header) "value" (last $header) "path" $itemPath) -}}
+{{- include "eventrouter.refuseHeader" (dict "value" $value "path" $itemPath) -}}
 {{- end -}}
 {{- include "eventrouter.refuseSecrets" (dict "value" $value "path" $itemPath) -}}
 {{- end -}}
 {{- end -}}
+{{- end }}
+
+{{/* The same for a text of the form `NAME VALUE`. */}}
+{{- define "eventrouter.refuseHeader" -}}
+{{- $header := regexSplit "\\s+" .value 2 -}}
+{{- include "eventrouter.refuseSecret" (dict "name" (first $header) "value" (last $header) "path" .path) -}}
 {{- end }}
 
 {{- define "eventrouter.refuseSecret" -}}

@@ -2,7 +2,6 @@
 
 import select
 import socket
-import struct
 
 import pytest
 import urllib3
@@ -11,8 +10,7 @@ from eventrouter.errors import ApiError
 from eventrouter.kube.api import mapped_errors
 from eventrouter.kube.credentials import Endpoint
 from eventrouter.kube.pool import connect
-
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+from eventrouter.standins.standin import reset
 
 
 def test_a_server_that_resets_a_connection_before_the_handshake_is_unreachable(monkeypatch):
@@ -21,7 +19,7 @@ def test_a_server_that_resets_a_connection_before_the_handshake_is_unreachable(m
     def connected_and_reset(*args, **options):
         client = open_connection(*args, **options)
         server, _ = listener.accept()
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        reset(server)
         server.close()
         hangup = select.poll()
         hangup.register(client, select.POLLHUP)
