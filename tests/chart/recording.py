@@ -43,15 +43,15 @@ class Recording:
         """
         for _ in range(round(seconds / _PAUSE_SECONDS)):
             meanwhile()
-            due = self._began + len(self._scrapes) * _PAUSE_SECONDS
-            time.sleep(max(0.0, due - time.time()))
-            scrape: dict[str, float] = {}
-            for instance, url in self._endpoints.items():
-                try:
-                    scrape |= self._samples(self._http.request("GET", url).data.decode(), instance)
-                except urllib3.exceptions.HTTPError:
-                    continue
-            self._scrapes.append(scrape)
+            self._scrape()
+
+    def record_until(self, happened: Callable[[], bool], *, timeout: float, what: str) -> None:
+        """Scrape until `happened`: a wait beside the recording would be missing in it."""
+        for _ in range(round(timeout / _PAUSE_SECONDS)):
+            self._scrape()
+            if happened():
+                return
+        raise AssertionError(f"{what} did not come within {timeout} s")
 
     def series(self, *, going_on_seconds: float) -> Mapping[str, str]:
         """All series in promtool's notation. They go on as since the last turn: a counter at its
@@ -60,6 +60,17 @@ class Recording:
         steps = round(going_on_seconds / _PAUSE_SECONDS)
         names = {name for scrape in self._scrapes for name in scrape}
         return {name: f"{self._recorded(name)} {self._going_on(name, steps)}" for name in names}
+
+    def _scrape(self) -> None:
+        due = self._began + len(self._scrapes) * _PAUSE_SECONDS
+        time.sleep(max(0.0, due - time.time()))
+        scrape: dict[str, float] = {}
+        for instance, url in self._endpoints.items():
+            try:
+                scrape |= self._samples(self._http.request("GET", url).data.decode(), instance)
+            except urllib3.exceptions.HTTPError:
+                continue
+        self._scrapes.append(scrape)
 
     def _recorded(self, name: str) -> str:
         return " ".join(_text(scrape.get(name)) for scrape in self._scrapes)

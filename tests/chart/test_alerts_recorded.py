@@ -104,7 +104,7 @@ def test_an_api_server_that_is_away_pages_once(record, cluster, tmp_path):
     recording.record(5, meanwhile=write)
     cluster.freeze()
     try:
-        eventually(
+        recording.record_until(
             lambda: _value(watcher, "eventrouter_leading") == 0, timeout=60, what="no leader"
         )
         recording.turn()
