@@ -14,7 +14,7 @@ from __future__ import annotations
 #
 # The others follow from 100 events a second with three tags and two queues, for required and for
 # optional outputs: six chunks a batch. An outage then reaches the fourth row after some 50 minutes
-# and the fifth after nearly a day. An event takes up to 1.6 s more than the wait, by the rest where
+# and the fifth after nearly a day. An event takes up to 1.7 s more than the wait, by the rest where
 # it is read and by Fluent Bit's flush (measured with a rest of 0.4 s: 99 % within 1.2 s more), so
 # the third row keeps new events within five seconds. Waiting costs little: 9,400 chunks that three
 # outputs try take 3 % of a core.

@@ -12,7 +12,7 @@ from eventrouter import __version__
 from eventrouter.errors import ApiError, ConfigError, EventrouterError
 from eventrouter.kube.credentials import Access, Credentials, Endpoint
 from eventrouter.kube.parsing import parse_object
-from eventrouter.kube.pool import connect
+from eventrouter.kube.pool import Pool
 from eventrouter.kube.status import answer_error
 
 CONNECT_SECONDS = 10.0
@@ -104,20 +104,13 @@ class KubeApi:
             connected = self._connected = _connected(access.endpoint)
         endpoint, pool = connected
         with mapped_errors(endpoint.server):
-            response: urllib3.BaseHTTPResponse = pool.request(
-                method,
-                endpoint.server + target,
-                body=body,
-                headers=_headers(access, accept),
-                timeout=timeout,
-                preload_content=False,
-                retries=False,
+            return pool.request(
+                method, target, body=body, headers=_headers(access, accept), timeout=timeout
             )
-        return response
 
 
-def _connected(endpoint: Endpoint) -> tuple[Endpoint, urllib3.PoolManager]:
-    return endpoint, connect(endpoint)
+def _connected(endpoint: Endpoint) -> tuple[Endpoint, Pool]:
+    return endpoint, Pool(endpoint)
 
 
 def _headers(access: Access, accept: str) -> dict[str, str]:

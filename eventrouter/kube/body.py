@@ -14,7 +14,7 @@ import urllib3
 # one event or fifty. A lone event waits for nothing. Little beside the seconds that Fluent Bit's
 # flush and Elasticsearch's refresh take, and the reason why batches need not wait again
 # (forward/pacing.py).
-REST_SECONDS = 0.75
+REST_SECONDS = 0.9
 # So much ends a rest early: from some 150 events a second on, before its time does.
 _REST_BYTES = 128 * 1024
 _READ_BYTES = 64 * 1024

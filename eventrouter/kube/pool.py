@@ -1,4 +1,4 @@
-"""The connection pool for the API server."""
+"""The connection pool for the API server, as the `kubernetes` package makes one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 import weakref
+from collections.abc import Mapping
 from typing import IO, Any
 
 import urllib3
@@ -30,24 +31,55 @@ _KEEPALIVE = [
 ]
 
 
-def connect(endpoint: Endpoint) -> urllib3.PoolManager:
-    """The pool that the `kubernetes` package makes, with keepalives. It connects on demand."""
-    files = {option: _file_of(content) for option, content in endpoint.contents.items()}
-    options: dict[str, Any] = {
-        **endpoint.options,
-        **{option: path for option, (_, path) in files.items()},
-        "socket_options": [
-            *urllib3.connection.HTTPConnection.default_socket_options,
-            *_KEEPALIVE,
-        ],
-    }
-    pool = tls.relaxed(_pool(endpoint.proxy, options))
-    for file, _ in files.values():
-        weakref.finalize(pool, file.close)  # until then each new connection reads the file
-    return pool
+class Pool:
+    """The connections to one API server, with keepalives. They are made on demand. Thread-safe."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        files = {option: _file_of(content) for option, content in endpoint.contents.items()}
+        options: dict[str, Any] = {
+            **endpoint.options,
+            **{option: path for option, (_, path) in files.items()},
+            "socket_options": [
+                *urllib3.connection.HTTPConnection.default_socket_options,
+                *_KEEPALIVE,
+            ],
+        }
+        # The manager knows proxies. All requests go to one server, so its pool does the rest: to
+        # find that anew each time would be a fifth of a small request's cost.
+        self._pool = tls.relaxed(_manager(endpoint.proxy, options)).connection_from_url(
+            endpoint.server
+        )
+        for file, _ in files.values():
+            weakref.finalize(self, file.close)  # until then each new connection reads the file
+        server = urllib3.util.parse_url(endpoint.server)
+        # A proxy takes the whole URL where it is not told to CONNECT (RFC 9112, section 3.2.2).
+        takes_url = self._pool.proxy is not None and server.scheme == "http"
+        self._prefix = endpoint.server if takes_url else server.path or ""
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: urllib3.Timeout,
+    ) -> urllib3.BaseHTTPResponse:
+        """The answer, whatever it says, its body unread. Raises urllib3's errors, or OSError."""
+        return self._pool.urlopen(
+            method,
+            self._prefix + target,
+            body=body,
+            headers=headers,
+            timeout=timeout,
+            preload_content=False,
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+        )
 
 
-def _pool(proxy: str | None, options: dict[str, Any]) -> urllib3.PoolManager:
+def _manager(proxy: str | None, options: dict[str, Any]) -> urllib3.PoolManager:
     if proxy is None:
         return urllib3.PoolManager(**options)
     if proxy.lower().startswith("socks"):

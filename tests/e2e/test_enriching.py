@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.e2e
 
 Json = dict[str, Any]
-# From the write of an event to the receipt of its record: the watcher waits up to 0.75 s for more
+# From the write of an event to the receipt of its record: the watcher waits up to 0.9 s for more
 # events, and half a second for look-ups.
 IN_TIME_SECONDS = 3.0
 WIDGET_TEXT = "Widget.v1.example.com/widgets"

@@ -12,7 +12,7 @@ import urllib3
 
 from eventrouter.clock import SystemClock
 from eventrouter.kube.credentials import Endpoint
-from eventrouter.kube.pool import connect
+from eventrouter.kube.pool import Pool
 from eventrouter.setup.target import Login, Target
 from tests.programs.required import required
 from tests.support.authority import Authority
@@ -52,9 +52,9 @@ def test_the_api_server_s_may_lack_an_extension(url: str, authority: Authority) 
         "cert_reqs": int(ssl.CERT_REQUIRED),
     }
 
-    pool = connect(Endpoint(server=url, options=options))
+    pool = Pool(Endpoint(server=url, options=options))
 
-    assert pool.request("GET", url, retries=False).status == 200
+    assert pool.request("GET", "/", timeout=urllib3.Timeout(5)).status == 200
 
 
 def test_elasticsearch_s_may_lack_an_extension(url: str, authority: Authority) -> None:
@@ -75,11 +75,11 @@ def test_elasticsearch_s_may_lack_an_extension(url: str, authority: Authority) -
 def test_one_that_nobody_trusts_is_refused_unless_that_is_asked_for(
     cert_reqs: ssl.VerifyMode, url: str
 ) -> None:
-    pool = connect(Endpoint(server=url, options={"cert_reqs": int(cert_reqs)}))
+    pool = Pool(Endpoint(server=url, options={"cert_reqs": int(cert_reqs)}))
 
     if cert_reqs is ssl.CERT_NONE:
         with pytest.warns(urllib3.exceptions.InsecureRequestWarning):
-            assert pool.request("GET", url, retries=False).status == 200
+            assert pool.request("GET", "/", timeout=urllib3.Timeout(5)).status == 200
     else:
         with pytest.raises(urllib3.exceptions.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
-            pool.request("GET", url, retries=False)
+            pool.request("GET", "/", timeout=urllib3.Timeout(5))

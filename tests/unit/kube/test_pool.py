@@ -9,7 +9,7 @@ import urllib3
 from eventrouter.errors import ApiError
 from eventrouter.kube.api import mapped_errors
 from eventrouter.kube.credentials import Endpoint
-from eventrouter.kube.pool import connect
+from eventrouter.kube.pool import Pool
 from eventrouter.standins.standin import reset
 
 
@@ -33,7 +33,7 @@ def test_a_server_that_resets_a_connection_before_the_handshake_is_unreachable(m
             pytest.raises(ApiError, match=r"cannot reach .*Connection reset") as raised,
             mapped_errors(url),
         ):
-            connect(Endpoint(server=url, options={})).request("GET", url, retries=False)
+            Pool(Endpoint(server=url, options={})).request("GET", "/", timeout=urllib3.Timeout(5))
     assert raised.value.reason == "unreachable"
 
 
@@ -45,5 +45,5 @@ def test_a_client_certificate_that_is_gone_is_an_error_of_tls_so_that_all_is_rea
             pytest.raises(ApiError, match=r"the client certificate: .*No such file") as raised,
             mapped_errors(url),
         ):
-            connect(endpoint).request("GET", url, retries=False)
+            Pool(endpoint).request("GET", "/", timeout=urllib3.Timeout(5))
     assert raised.value.reason == "tls"
