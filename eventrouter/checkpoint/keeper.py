@@ -179,7 +179,7 @@ class Keeper:
             while self._wait_for_news():
                 self._pulse.beat()
                 self.save_progress()
-                self._rest(ROUND_SECONDS)
+                self._rest(ROUND_SECONDS, end_at=None)
             self._finish()
         finally:
             with self._changed:
@@ -193,15 +193,15 @@ class Keeper:
 
     def _finish(self) -> None:
         """Go on until all is delivered and written, or until it is time to end."""
-        while self._end_at != float("-inf"):
+        while (end_at := self._end_at) != float("-inf"):
             self.save_progress()
             with self._changed:
                 is_written = self._written == self._reached.changes
                 if is_written and self._reached.is_delivered:
                     return
-            if self._end_at is None or self._clock.monotonic() >= self._end_at:
+            if end_at is None or self._clock.monotonic() >= end_at:
                 return
-            self._rest(_LAST_ROUND_SECONDS if is_written else _LAST_RETRY_SECONDS)
+            self._rest(_LAST_ROUND_SECONDS if is_written else _LAST_RETRY_SECONDS, end_at=end_at)
 
     def _wait_for_news(self) -> bool:
         """Wait until there is something to look at or to write. False when it is time to end."""
@@ -219,10 +219,13 @@ class Keeper:
             or self._backlog.is_due
         )
 
-    def _rest(self, seconds: float) -> None:
-        """Leave time for more acks to share the next write. A thread that waits for one ends it."""
+    def _rest(self, seconds: float, *, end_at: float | None) -> None:
+        """Leave time for more acks to share the next write.
+
+        A thread that waits for one ends it, and so does a new end of the run: any but `end_at`,
+        which the caller knew before it wrote.
+        """
         with self._changed:
-            end_at = self._end_at
             self._is_resting = True
             self._changed.wait_for(lambda: self._is_urgent or self._end_at != end_at, seconds)
             self._is_resting = self._is_urgent = False

@@ -17,7 +17,7 @@ from eventrouter.forward.batch import Position
 from eventrouter.ops.health import Pulse
 from eventrouter.ops.metrics import Metrics
 from tests.support.clock import FakeClock
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 from tests.unit.checkpoint.fakes import FakeBuffer, FakeStore
 
 SEVEN = {"": Position("7")}
@@ -64,7 +64,7 @@ def running(keeper: Keeper) -> Iterator[threading.Thread]:
         yield thread
     finally:
         keeper.stop()
-        thread.join(5)
+        thread.join(DEADLINE)
         assert not thread.is_alive()
 
 
@@ -79,7 +79,7 @@ def in_a_thread(wish: Callable[[], None]) -> Iterator[threading.Thread]:
     thread = threading.Thread(target=wish, daemon=True)
     thread.start()
     yield thread
-    thread.join(5)
+    thread.join(DEADLINE)
     assert not thread.is_alive()
 
 
@@ -132,6 +132,7 @@ def test_the_end_waits_for_the_last_chunk(
     with running(keeper):
         eventually(lambda: store.saved)
         with in_a_thread(lambda: results.append(keeper.wait_delivered(60))):
+            eventually(lambda: keeper._end_at is not None)
             looks = buffer.looks
             eventually(lambda: buffer.looks > looks + 3)
             assert results == []
@@ -276,6 +277,39 @@ def test_the_queue_of_the_optional_outputs_holds_up_nothing(
     assert end(keeper) is True
 
 
+@pytest.mark.parametrize("how", ["stopped", "told to deliver"])
+def test_an_end_that_comes_during_a_write_does_not_wait_for_the_next_round(
+    how: str,
+    keeper: Keeper,
+    buffer: FakeBuffer,
+    store: FakeStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a Lease a write takes up to two seconds, so a stop often comes during one."""
+    writes, has_come = threading.Event(), threading.Event()
+
+    def save(checkpoint: Checkpoint, *, now: float) -> None:
+        writes.set()
+        assert has_come.wait(DEADLINE)
+
+    def come() -> None:
+        keeper.stop() if how == "stopped" else keeper.wait_delivered(0)
+
+    keeper.acked(SEVEN)
+    buffer.held = {"7.flb"}
+    with running(keeper) as thread:
+        eventually(lambda: store.saved and not keeper._is_urgent)
+        monkeypatch.setattr(keeper_module, "ROUND_SECONDS", 600.0)
+        monkeypatch.setattr(store, "save", save)
+        keeper.acked({"": Position("8")})
+        assert writes.wait(DEADLINE)
+        with in_a_thread(come):
+            eventually(lambda: keeper._end_at is not None)
+            has_come.set()
+            thread.join(DEADLINE)
+            assert not thread.is_alive()
+
+
 # --- wishes
 
 
@@ -312,7 +346,7 @@ def test_begin_list_waits_until_a_store_that_fails_takes_it(
         eventually(lambda: store.tries > 2 and len(beats) > 2)
         assert thread.is_alive()
         store.error = None
-        thread.join(5)
+        thread.join(DEADLINE)
         assert store.saved[-1].started == {"a": "5"}
 
 
@@ -394,7 +428,7 @@ def test_a_last_write_that_fails_is_not_tried_all_the_time(
     keeper: Keeper, store: FakeStore, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`helm uninstall` may take the Lease away before the pod has stopped."""
-    monkeypatch.setattr(keeper, "_rest", clock.advance)
+    monkeypatch.setattr(keeper, "_rest", lambda seconds, *, end_at: clock.advance(seconds))
     store.error = CheckpointError("gone")
     keeper.acked(SEVEN)
 
