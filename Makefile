@@ -17,7 +17,7 @@ unexport KUBECONFIG
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv run recording test lint type format e2e drills bench bench-everyday \
-	bench-real lock clean
+	bench-real lock clean programs
 MAKEFLAGS += --no-print-directory
 
 help:  ## this list
@@ -122,9 +122,12 @@ format: $(VENV)/.dev  ## let ruff repair and format what it can
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-e2e: $(VENV)/.dev  ## the end-to-end suite, on real programs; builds those that it can
+programs: $(VENV)/.dev  ## build the real programs that the tests of the chart and `make e2e` use
 	@$(BIN)/python -m tests.programs e2e chart
+
+e2e: $(VENV)/.dev  ## the end-to-end suite, on real programs; builds those that it can
 	@failed=0; \
+	$(MAKE) programs || failed=1; \
 	$(BIN)/python -m pytest -m e2e tests/e2e tests/chart $(TWO) $(ARGS) || failed=1; \
 	$(RUN_DRILLS) $(ARGS) || failed=1; \
 	exit $$failed

@@ -36,17 +36,23 @@ def main(arguments: list[str]) -> int:
 
 
 def _build(name: str) -> bool:
-    """Build the part if that can be done and is not yet; whether no attempt failed."""
+    """Build the part if that can be done and is not yet. False if that failed twice: a download
+    may break off once.
+    """
     recipe = RECIPES[name]
     part = recipe.find()
     if recipe.build is None or not part.can_be_built:
         return True
     started = time.monotonic()
-    try:
-        recipe.build(lambda line: print(line, flush=True))
-    except BuildError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return False
+    for is_last in (False, True):
+        try:
+            recipe.build(lambda line: print(line, flush=True))
+        except BuildError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            if is_last:
+                return False
+        else:
+            break
     print(f"built {name} in {time.monotonic() - started:.0f} s", flush=True)
     return True
 
