@@ -40,8 +40,13 @@ def figure(short: T, *, long: T) -> T:
     return long if os.environ.get("DRILLS") == "long" else short
 
 
-# After an outage of ten minutes, the next try of a chunk may be five minutes away.
-RECOVERY_SECONDS = figure(180.0, long=600.0)
+# For how long a drill waits. What is promised about the time, a drill asserts by itself: a machine
+# may be many times slower. After an outage of ten minutes the next try may be five minutes away.
+RECOVERY_SECONDS = 600.0
+# The API server's interval of compaction: longer than the watcher waits between two tries (45 s at
+# most), and than a standby takes to lead, with a position that is a few seconds old. A cluster has
+# 300 s.
+COMPACTION_SECONDS = figure(60.0, long=300.0)
 
 
 class Drill:
@@ -74,8 +79,7 @@ class Drill:
         )
         self.client = client
         self.load = Load(client, self.ledger, seed=seed)
-        every = figure(30.0, long=300.0)
-        self.compaction = Compaction(etcd, apiserver, interval=every, rng=self.random)
+        self.compaction = self._compaction(COMPACTION_SECONDS)
         self.listed_at = 0
         self.gaps: dict[int, int] = {}
         self.slow_lists: dict[int, int] = {}
@@ -133,6 +137,11 @@ class Drill:
         self._pairs.append(pair)
         return pair
 
+    def compact_every(self, seconds: float) -> None:
+        """Have the API server remember less, or more, from now on."""
+        self.compaction.end()
+        self.compaction = self._compaction(seconds)
+
     @property
     def kubeconfig(self) -> Path:
         """Of an account that may list and watch events, and nothing else."""
@@ -162,10 +171,10 @@ class Drill:
         eventually(
             lambda: (
                 pair.watcher.metrics().total("eventrouter_checkpoint_writes_total", result="ok") > 0
-                and self._missing() == 0
+                and self._is_there()
                 and (pair.is_idle() or not until_idle)
             ),
-            timeout=60,
+            timeout=RECOVERY_SECONDS,
             what="the first list delivered, and a checkpoint",
         )
 
@@ -177,15 +186,18 @@ class Drill:
         """Let the load go on for a while, of a random length if two are given."""
         time.sleep(least if most is None else self.random.uniform(least, most))
 
-    def recover(self, *, timeout: float = RECOVERY_SECONDS) -> None:
+    def recover(self, *, timeout: float = RECOVERY_SECONDS) -> int:
         """To be called when a fault ends, or where it has no end when it has struck: the seconds
         until Elasticsearch holds every state that was written until then. The last is the drill's.
+
+        Returns the newest revision among them. A watch is in order, so all up to it was sent.
         """
         started = time.monotonic()
         count = len(self.ledger.states)
+        revision = max(state.revision for state in self.ledger.states[:count])
         try:
             eventually(
-                lambda: self._missing(count) == 0,
+                lambda: self._is_there(count),
                 timeout=timeout,
                 interval=0.2,
                 what=f"all of {count} states in Elasticsearch",
@@ -196,9 +208,14 @@ class Drill:
         else:
             self.seconds = time.monotonic() - started
             print(f"recovered {count} states in {self.seconds:.1f} s")
+        return revision
 
     def reckon(
-        self, *, timeout: float = 120.0, when_idle: bool = True, check_ledger: bool = True
+        self,
+        *,
+        timeout: float = RECOVERY_SECONDS,
+        when_idle: bool = True,
+        check_ledger: bool = True,
     ) -> None:
         """Hold Elasticsearch against the ledger, document by document, once nothing is under way
         any more. The row is kept for the table; fails unless all is as promised.
@@ -211,7 +228,7 @@ class Drill:
         try:
             eventually(
                 lambda: (
-                    self._missing() == 0
+                    self._is_there()
                     and (not when_idle or all(pair.is_idle() for pair in self._pairs))
                 ),
                 timeout=timeout if self.seconds < math.inf else 5,
@@ -251,6 +268,9 @@ class Drill:
         for pair in self._pairs:
             pair.kill()
 
+    def _compaction(self, seconds: float) -> Compaction:
+        return Compaction(self.etcd, self.apiserver, interval=seconds, rng=self.random)
+
     def _shared_checkpoint(self) -> dict[str, Any]:
         return dict(json.loads(self._checkpoint.read_text()))
 
@@ -276,13 +296,16 @@ class Drill:
         expected = self._expected()
         return [state for state in states if expected[state.id].is_required]
 
-    def _missing(self, count: int | None = None) -> int:
-        """How many of the first so many states are not in Elasticsearch, by asking for each."""
+    def _is_there(self, count: int | None = None) -> bool:
+        """Whether Elasticsearch has the first so many states, or all, by asking for each."""
         states = self._required(len(self.ledger.states) if count is None else count)
         missing = [state for state in states if state.id not in self._held]
         for first in range(0, len(missing), _PAGE):
-            self._held |= self._found(missing[first : first + _PAGE])
-        return sum(state.id not in self._held for state in missing)
+            page = missing[first : first + _PAGE]
+            self._held |= self._found(page)
+            if any(state.id not in self._held for state in page):
+                return False
+        return True
 
     def _found(self, states: Sequence[State]) -> set[str]:
         wanted = [{"_index": _index(state), "_id": state.id, "_source": False} for state in states]

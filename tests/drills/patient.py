@@ -14,6 +14,8 @@ from tests.programs.kubeclient import Group, Json
 PATIENCE_SECONDS = 300.0
 _PAUSE_SECONDS = 0.3
 _PASSING = (429, 500, 502, 503, 504)
+# A 403 of an API server that has just started (apiserver/pkg/admission/initializer).
+_NOT_YET = "not yet ready to handle request"
 
 
 class PatientClient(KubeClient):
@@ -53,7 +55,8 @@ class PatientClient(KubeClient):
                 if error.status == 409 and may_have_been_done:
                     write = partial(self.call, "GET", _path(metadata))
                     continue
-                if error.status not in _PASSING or time.monotonic() > deadline:
+                is_passing = error.status in _PASSING or _NOT_YET in str(error)
+                if not is_passing or time.monotonic() > deadline:
                     raise
             except urllib3.exceptions.HTTPError:
                 if time.monotonic() > deadline:

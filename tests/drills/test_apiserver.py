@@ -81,8 +81,7 @@ def test_history_compacted_while_the_watcher_is_away(drill: Drill) -> None:
     with drill.under_load():
         for _ in range(figure(2, long=5)):
             drill.sleep(3, 5)
-            shipped = drill.client.newest_revision()
-            drill.recover()
+            shipped = drill.recover()
             pair.watcher.kill()
             for _ in range(2):
                 # As the API server does it every five minutes: up to where it was a turn before.

@@ -10,7 +10,7 @@ import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.drills.disk import MIB, SmallDisk, mounted
-from tests.drills.drill import CONFIG, Drill, figure
+from tests.drills.drill import CONFIG, RECOVERY_SECONDS, Drill, figure
 from tests.drills.pair import Pair
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
@@ -58,7 +58,11 @@ def wait_until_refused(pair: Pair, *, meanwhile: Callable[[], None] = lambda: No
         return pair.watcher.metrics().total("eventrouter_errors_total", stage="sending")
 
     before = refused()
-    eventually(lambda: refused() > before + 2, timeout=60, what="frames that are not acknowledged")
+    eventually(
+        lambda: refused() > before + 2,
+        timeout=RECOVERY_SECONDS,
+        what="frames that are not acknowledged",
+    )
     assert pair.watcher.metrics().total("eventrouter_events_in_flight") > 0
 
 
@@ -79,7 +83,7 @@ def test_optional_sink_dead_all_the_time(disk: SmallDisk, drill: Drill, tmp_path
     with drill.under_load(100):
         eventually(
             lambda: received_bytes(pair) > 1.5 * DISK_MIB * MIB,
-            timeout=figure(120, long=600),
+            timeout=RECOVERY_SECONDS,
             interval=1,
             what="more than the disk holds",
         )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.drills.drill import Drill, figure
+from tests.programs import FluentBit
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
@@ -47,15 +50,22 @@ def test_sidecar_killed_between_ack_and_flush(drill: Drill) -> None:
     with drill.under_load():
         for _ in range(TIMES):
             drill.sleep(0, 3)
-            eventually(
-                lambda: bool(pair.fluent_bit.chunk_files()), timeout=30, what="an acked chunk"
-            )
+            eventually(partial(freeze_with_a_chunk, pair.fluent_bit), what="an acked chunk")
             pair.fluent_bit.kill()
             assert pair.fluent_bit.chunk_files()
             drill.sleep(0, 1.5)
             pair.fluent_bit.start()
         drill.recover()
     drill.reckon()
+
+
+def freeze_with_a_chunk(fluent_bit: FluentBit) -> bool:
+    """Whether it stands still now, with a chunk that it has not delivered."""
+    fluent_bit.freeze()
+    if fluent_bit.chunk_files():
+        return True
+    fluent_bit.thaw()
+    return False
 
 
 def test_both_killed(drill: Drill) -> None:

@@ -37,7 +37,7 @@ def test_rubbish_on_both_links(drill: Drill) -> None:
         with drill.under_load():
             eventually(
                 lambda: api.plan.is_over and acks.plan.is_over,
-                timeout=90 * times,
+                timeout=400 * times,
                 interval=0.5,
                 what="all the rubbish that was planned",
             )

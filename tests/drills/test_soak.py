@@ -77,11 +77,11 @@ def test_soak(drill: Drill) -> None:
                 if now >= began + WARM_UP:
                     samples.append((watcher.memory_bytes(), watcher.open_files()))
                 if now >= next_fault:
-                    next_fault += FAULT_EVERY
                     due = due or drill.random.sample(faults, len(faults))
                     fault = due.pop()
                     print(f"after {now - began:.0f} s: {getattr(fault, '__name__', fault)}")
                     fault()
+                    next_fault = time.monotonic() + FAULT_EVERY
                     assert watcher.livez()[0] == 200
                 drill.sleep(1)
             drill.recover()

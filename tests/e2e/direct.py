@@ -49,9 +49,13 @@ def writing(
 
 
 def take_down(client: KubeClient, ledger: Ledger) -> int:
-    """Take into the ledger what the API server shows and nobody has taken down; how many."""
+    """Take into the ledger what the API server shows and nobody has taken down; how many.
+
+    Under a load as well: what the load creates it takes down itself, at the latest meanwhile.
+    """
+    shown = list(client.events())
     known = {state.uid for state in ledger.states}
-    found = [event for event in client.events() if event["metadata"]["uid"] not in known]
+    found = [event for event in shown if event["metadata"]["uid"] not in known]
     for event in found:
         ledger.record(event)
     return len(found)
