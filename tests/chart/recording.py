@@ -25,7 +25,8 @@ class Recording:
         self._endpoints = {"10.0.0.1:8080": watcher_url, "10.0.0.1:2020": fluent_bit_url}
         self._http = urllib3.PoolManager(retries=False, timeout=0.5)
         self._began = time.time()
-        self._scrapes: list[dict[str, float]] = []
+        self._scrapes: list[dict[str, float]] = []  # by series
+        self._answers: list[set[str]] = []  # which endpoints answered it
         self._turn = 0
 
     @property
@@ -40,18 +41,35 @@ class Recording:
     def record(self, seconds: float, *, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Scrape for so long, and call `meanwhile` before each. What does not answer has no
         samples.
-        """
-        for _ in range(round(seconds / _PAUSE_SECONDS)):
-            meanwhile()
-            self._scrape()
 
-    def record_until(self, happened: Callable[[], bool], *, timeout: float, what: str) -> None:
-        """Scrape until `happened`: a wait beside the recording would be missing in it."""
-        for _ in range(round(timeout / _PAUSE_SECONDS)):
+        Longer, if the last scrape lacks the answer of an endpoint that has answered since the last
+        turn: it would be taken for gone.
+        """
+        end = self.seconds + seconds
+
+        def is_over() -> bool:
+            return self.seconds >= end and set().union(*self._since_turn()) <= self._answers[-1]
+
+        self.record_until(is_over, meanwhile=meanwhile, timeout=seconds + 60, what="all answers")
+
+    def record_until(
+        self,
+        happened: Callable[[], bool],
+        *,
+        meanwhile: Callable[[], None] = lambda: None,
+        timeout: float = 60.0,
+        what: str,
+    ) -> None:
+        """Scrape until `happened`, at least once: a wait beside the recording would be missing in
+        it.
+        """
+        end = self.seconds + timeout
+        while True:
+            meanwhile()
             self._scrape()
             if happened():
                 return
-        raise AssertionError(f"{what} did not come within {timeout} s")
+            assert self.seconds < end, f"{what} did not come within {timeout} s"
 
     def series(self, *, going_on_seconds: float) -> Mapping[str, str]:
         """All series in promtool's notation. They go on as since the last turn: a counter at its
@@ -61,16 +79,25 @@ class Recording:
         names = {name for scrape in self._scrapes for name in scrape}
         return {name: f"{self._recorded(name)} {self._going_on(name, steps)}" for name in names}
 
+    def _since_turn(self) -> list[set[str]]:
+        return self._answers[self._turn :]
+
     def _scrape(self) -> None:
-        due = self._began + len(self._scrapes) * _PAUSE_SECONDS
-        time.sleep(max(0.0, due - time.time()))
+        """When it is due. One that was due a whole pause ago was missed."""
+        while (wait := self._began + self.seconds - time.time()) < -_PAUSE_SECONDS:
+            self._scrapes.append({})
+            self._answers.append(set())
+        time.sleep(max(0.0, wait))
         scrape: dict[str, float] = {}
+        answers: set[str] = set()
         for instance, url in self._endpoints.items():
             try:
                 scrape |= self._samples(self._http.request("GET", url).data.decode(), instance)
             except urllib3.exceptions.HTTPError:
                 continue
+            answers.add(instance)
         self._scrapes.append(scrape)
+        self._answers.append(answers)
 
     def _recorded(self, name: str) -> str:
         return " ".join(_text(scrape.get(name)) for scrape in self._scrapes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from itertools import count
 
@@ -67,6 +68,12 @@ def _value(watcher, name):
         return None
 
 
+def _chunks(watcher, outputs):
+    """How many chunks wait, by the metric; 0 while it does not know."""
+    count = watcher.metrics().total("eventrouter_buffer_chunks", outputs=outputs)
+    return 0 if math.isnan(count) else count
+
+
 def alert(alert_name, severity, **labels):
     return {"alertname": alert_name, "severity": severity, "cluster": TARGET["cluster"], **labels}
 
@@ -83,10 +90,14 @@ def check(tmp_path, recording, expected):
 
 def test_outputs_that_are_down_are_named_and_nothing_else_is(record, tmp_path):
     dead = {"type": "http", "host": "127.0.0.1", "port": free_port(), "tls": {"enabled": False}}
-    recording, write, _, _ = record(
+    recording, write, _, watcher = record(
         {"elasticsearch": None, "needed": {**dead, "required": True}, "hook": dead}
     )
-    recording.record(10, meanwhile=write)
+    recording.record_until(
+        lambda: all(_chunks(watcher, outputs) for outputs in ("required", "optional")),
+        meanwhile=write,
+        what="chunks that wait for both outputs",
+    )
     recording.turn()
     recording.record(15, meanwhile=write)
     failing = [
@@ -105,7 +116,7 @@ def test_an_api_server_that_is_away_pages_once(record, cluster, tmp_path):
     cluster.freeze()
     try:
         recording.record_until(
-            lambda: _value(watcher, "eventrouter_leading") == 0, timeout=60, what="no leader"
+            lambda: _value(watcher, "eventrouter_leading") == 0, what="no leader"
         )
         recording.turn()
         recording.record(15)
@@ -122,8 +133,12 @@ def test_a_lost_right_to_events_is_seen(record, cluster, tmp_path):
 
 
 def test_a_sidecar_that_hangs_is_seen(record, tmp_path):
-    recording, write, sidecar, _ = record({"elasticsearch": None})
+    recording, write, sidecar, watcher = record({"elasticsearch": None})
     recording.record(5, meanwhile=write)
+    recording.record_until(
+        lambda: _chunks(watcher, "required") == 0 and not sidecar.chunk_files(),
+        what="an empty buffer",
+    )
     sidecar.freeze()
     recording.turn()
     recording.record(15, meanwhile=write)

@@ -254,7 +254,7 @@ def run(container, reports, **variables):
 
 def local(port, **setup):
     output = {"host": "127.0.0.1", "port": port, "tls": {"enabled": False}}
-    return setup_of(output, setup={"waitSeconds": 1, **setup})
+    return setup_of(output, setup={"waitSeconds": 30, **setup})
 
 
 def report_in(folder):
@@ -291,7 +291,7 @@ def test_a_pod_starts_once_the_secret_for_setup_is_gone(tmp_path):
 
 
 def test_a_pod_starts_where_the_server_is_away(tmp_path):
-    done = run(local(free_port()), tmp_path)
+    done = run(local(free_port(), waitSeconds=1), tmp_path)
     assert done.returncode == 0
     assert "did not answer for 1 s" in done.stderr
     assert report_in(tmp_path).is_complete is False
@@ -309,7 +309,7 @@ def test_it_writes_the_dashboards_into_a_kibana(tmp_path):
 def test_a_kibana_that_is_away_keeps_no_index_from_being_set_up(tmp_path):
     with SearchServer(Server.ELASTICSEARCH) as server:
         kibana = {"url": f"http://127.0.0.1:{free_port()}"}
-        done = run(local(server.port, kibana=kibana), tmp_path)
+        done = run(local(server.port, kibana=kibana, waitSeconds=1), tmp_path)
     assert done.returncode == 0
     assert "did not answer for 1 s" in done.stderr
     assert report_in(tmp_path).is_complete is True

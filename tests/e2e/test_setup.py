@@ -8,16 +8,15 @@ That Elasticsearch has no ILM, no security and no TLS: tests/integration plays t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.e2e.prepared import TEMPLATE, Setup, checked, setup_of, words
 from tests.programs import Elasticsearch
+from tests.support.events import todays_index
 
 pytestmark = pytest.mark.e2e
-TODAY = f"kube-events-{datetime.now(UTC):%Y.%m.%d}"
 
 
 @pytest.fixture
@@ -35,9 +34,9 @@ def setup(bare: Elasticsearch) -> Iterator[Setup]:
         yield command
 
 
-def create(server: Elasticsearch, number: int, source: dict[str, Any], index: str = TODAY) -> str:
-    """Write a document as Fluent Bit does, in a create; the result."""
-    path = f"/{index}/_create/{number}?refresh=true"
+def create(server: Elasticsearch, number: int, source: dict[str, Any], index: str = "") -> str:
+    """Write a document as Fluent Bit does, in a create; the result. Today's index by default."""
+    path = f"/{index or todays_index()}/_create/{number}?refresh=true"
     return str(server.request("PUT", path, source)["result"])
 
 
@@ -52,8 +51,8 @@ def test_from_nothing_and_again(bare: Elasticsearch, setup: Setup) -> None:
     assert (again, words(lines)) == (0, ["unchanged", "unchanged"])
 
     create(bare, 1, {"verb": "ADDED", "event": {"message": "x" * 9000, "unheard": {"of": 1}}})
-    assert mapped(bare, TODAY)["dynamic"] == "false"
-    assert "unheard" not in mapped(bare, TODAY)["properties"]["event"]["properties"]
+    assert mapped(bare, todays_index())["dynamic"] == "false"
+    assert "unheard" not in mapped(bare, todays_index())["properties"]["event"]["properties"]
     code, lines = setup.run()
     assert (code, words(lines)) == (0, ["unchanged"] * 3)
 
@@ -71,7 +70,7 @@ def test_no_value_of_an_event_is_refused(bare: Elasticsearch, setup: Setup) -> N
     ]
     for number, source in enumerate(odd):
         assert create(bare, number, source) == "created"
-    assert bare.count(TODAY) == len(odd)
+    assert bare.count(todays_index()) == len(odd)
 
 
 def test_messages_can_be_counted(bare: Elasticsearch, setup: Setup) -> None:
@@ -80,7 +79,8 @@ def test_messages_can_be_counted(bare: Elasticsearch, setup: Setup) -> None:
         create(bare, number, {"event": {"message": message}})
 
     query = {"size": 0, "aggs": {"top": {"terms": {"field": "event.message.keyword"}}}}
-    buckets = bare.request("POST", f"/{TODAY}/_search", query)["aggregations"]["top"]["buckets"]
+    found = bare.request("POST", f"/{todays_index()}/_search", query)
+    buckets = found["aggregations"]["top"]["buckets"]
     assert {bucket["key"]: bucket["doc_count"] for bucket in buckets} == {
         "Back-off": 2,
         "Killed": 1,
@@ -164,11 +164,11 @@ def test_the_check_follows_an_index_from_nothing_to_its_template(
     create(bare, 1, {"verb": "ADDED"})
     assert "made without the template" in checked(bare.url)[2]
 
-    bare.request("DELETE", f"/{TODAY}")
+    bare.request("DELETE", f"/{todays_index()}")
     setup.run()
     create(bare, 1, {"verb": "ADDED"})
     _, template, index = checked(bare.url)
     assert "somebody changed it" in template
-    assert index == f"ok    elasticsearch, index {TODAY}: made by the template"
+    assert index == f"ok    elasticsearch, index {todays_index()}: made by the template"
     # Through the front, which plays them, nothing of it is missing.
     assert words(checked(setup.front.url)) == ["ok", "ok", "ok"]

@@ -7,7 +7,6 @@ writer's rights.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,9 +15,9 @@ from eventrouter.setup.mapping import Server
 from eventrouter.setup.mark import VERSION
 from tests.e2e.prepared import TEMPLATE, Setup, checked, setup_of, words
 from tests.programs import OpenSearch
+from tests.support.events import todays_index
 
 pytestmark = pytest.mark.e2e
-TODAY = f"kube-events-{datetime.now(UTC):%Y.%m.%d}"
 
 
 @pytest.fixture
@@ -51,8 +50,8 @@ def test_from_nothing_and_again_and_no_value_is_refused(
         {"old_event": {"count": {"not": "a number"}}, "unheard": [{"of": long}]},
     ]
     for number, source in enumerate(odd):
-        opensearch.request("PUT", f"/{TODAY}/_create/{number}", source)
-    assert opensearch.count(TODAY) == len(odd)
+        opensearch.request("PUT", f"/{todays_index()}/_create/{number}", source)
+    assert opensearch.count(todays_index()) == len(odd)
     assert words(setup.run()[1]) == ["unchanged"] * 3
 
 
@@ -71,7 +70,7 @@ def test_over_a_foreign_template_and_an_index_of_today(
 ) -> None:
     foreign = {"index_patterns": ["kube-events-*"], "priority": 500, "template": {}}
     opensearch.request("PUT", TEMPLATE, foreign)
-    opensearch.request("PUT", f"/{TODAY}/_create/1", {"verb": "ADDED"})
+    opensearch.request("PUT", f"/{todays_index()}/_create/1", {"verb": "ADDED"})
 
     code, lines = setup.run()
     assert (code, words(lines)) == (1, ["created", "left", "left"])
@@ -112,17 +111,17 @@ def test_the_check_follows_an_index_from_nothing_to_its_template(
     assert template.startswith("FAIL  opensearch, index template kube-events: is not there;")
     assert f"`eventrouter setup --opensearch {opensearch.url} --index-prefix" in template
     assert "is not there yet" in index
-    opensearch.request("PUT", f"/{TODAY}/_create/1", {"verb": "ADDED"})
+    opensearch.request("PUT", f"/{todays_index()}/_create/1", {"verb": "ADDED"})
     late = says(opensearch)
     assert words(late) == ["ok", "FAIL", "FAIL"]
     assert "made without the template" in late[2]
 
     code, lines = setup.run("--replace-index")
     assert (code, words(lines)) == (0, ["created", "created", "deleted"])
-    opensearch.request("PUT", f"/{TODAY}/_create/1", {"verb": "ADDED"})
+    opensearch.request("PUT", f"/{todays_index()}/_create/1", {"verb": "ADDED"})
     _, template, index = says(opensearch)
     assert template.startswith("ok    opensearch, index template kube-events: eventrouter made it")
-    assert index == f"ok    opensearch, index {TODAY}: made by the template"
+    assert index == f"ok    opensearch, index {todays_index()}: made by the template"
 
 
 def test_the_check_names_a_template_that_is_not_ours_or_not_current(

@@ -140,7 +140,9 @@ def test_at_rest_each_figure_is_that_of_the_metrics(
     agree(page, leader)
 
     figures = page.figures()
-    assert figures["received-total"] == "1,200"
+    received = leader.metrics().total("eventrouter_events_received_total")
+    assert received >= 1200  # the API server may have written one of its own
+    assert figures["received-total"] == f"{received:,.0f}"
     assert (figures["verdict"], figures["role"]) == ("Ready", "leads")
     assert re.fullmatch(r"\d+ s ago", figures["lease-age"])
     assert re.fullmatch(r"\d+ s ago", figures["delivered-age"])

@@ -20,7 +20,7 @@ from eventrouter.ops.health import Health
 from eventrouter.ops.metrics import Metrics
 from eventrouter.standins.apiserver.server import ApiServer
 from tests.support.clock import FastStop, middle
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 Json = dict[str, Any]
 
@@ -134,7 +134,7 @@ class Follower:
     def release(self) -> None:
         self._taking.set()
 
-    def wait_for(self, condition: Callable[[], object], *, timeout: float = 10.0) -> None:
+    def wait_for(self, condition: Callable[[], object], *, timeout: float = DEADLINE) -> None:
         eventually(
             lambda: self.failure or condition(),
             timeout=timeout,
@@ -142,7 +142,7 @@ class Follower:
         )
         assert self.failure is None, repr(self.failure)
 
-    def wait_for_ids(self, ids: set[str], *, timeout: float = 10.0) -> None:
+    def wait_for_ids(self, ids: set[str], *, timeout: float = DEADLINE) -> None:
         self.wait_for(lambda: ids <= set(self.ids), timeout=timeout)
 
     def wait_for_more(self, count: int) -> None:
@@ -150,7 +150,7 @@ class Follower:
         wanted = len(self.records) + count
         self.wait_for(lambda: len(self.records) >= wanted)
 
-    def wait_for_position(self, revision: int, *, timeout: float = 10.0) -> None:
+    def wait_for_position(self, revision: int, *, timeout: float = DEADLINE) -> None:
         self.wait_for(lambda: int(self.position or 0) >= revision, timeout=timeout)
 
     def count(self, name: str, **labels: str) -> int:

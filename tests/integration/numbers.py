@@ -6,12 +6,13 @@ import urllib.error
 import urllib.request
 
 from tests.support.metrics import Samples
+from tests.support.waiting import DEADLINE
 
 
 def http_get(url: str) -> tuple[int, str]:
     """The status and the text."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=DEADLINE) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:

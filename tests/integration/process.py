@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.integration.numbers import Numbers, http_get
 from tests.support.ports import free_port
+from tests.support.waiting import DEADLINE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -86,7 +87,7 @@ def clean_environment() -> dict[str, str]:
     } | {"PYTHONUNBUFFERED": "1"}
 
 
-def run(*options: str, timeout: float = 20.0) -> subprocess.CompletedProcess[str]:
+def run(*options: str, timeout: float = DEADLINE) -> subprocess.CompletedProcess[str]:
     """The command, to its end."""
     return subprocess.run(
         [sys.executable, "-m", "eventrouter", *options],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,13 +16,13 @@ from eventrouter.setup.mapping import Server
 from eventrouter.setup.mark import VERSION
 from tests.support.authority import Authority
 from tests.support.clock import FastStop
+from tests.support.events import todays_index
 from tests.support.fronts import TlsFront
 from tests.support.httpserver import Exchange, HttpServer
 from tests.support.ports import free_port
 from tests.support.searchserver import SearchServer
 
 TEMPLATE = "/_index_template/kube-events"
-TODAY = f"kube-events-{datetime.now(UTC):%Y.%m.%d}"
 WRITER = {"create_doc", "auto_configure"}
 
 
@@ -90,7 +89,8 @@ def test_a_server_without_security_that_is_set_up_is_good_and_nothing_is_written
     assert outcome.lines == [
         f"ok    {name}: answers at {search.url}, and has no security: anybody may write",
         f"ok    {name}, index template kube-events: eventrouter made it, version {VERSION}",
-        f"ok    {name}, index {TODAY}: is not there yet; the first event of today makes it",
+        f"ok    {name}, index {todays_index()}: is not there yet;"
+        " the first event of today makes it",
     ]
     assert {method for method, _ in search.requests} <= {"GET", "POST"}
     assert {path for method, path in search.requests if method == "POST"} <= {
@@ -230,7 +230,7 @@ def test_whether_today_s_index_has_the_template_is_told(
     search: SearchServer, check: Check, capsys: pytest.CaptureFixture[str], is_made: bool
 ) -> None:
     prepare(search, capsys)
-    search.objects[f"/{TODAY}"] = {"mappings": {"dynamic": "false"} if is_made else {}}
+    search.objects[f"/{todays_index()}"] = {"mappings": {"dynamic": "false"} if is_made else {}}
 
     outcome = check(*at(search))
 
@@ -291,8 +291,10 @@ def test_each_output_has_variables_of_its_own(
 
     links = [line[6:].partition(":")[0] for line in outcome.lines]
     assert links[:3] == [
-        "logs-east", "logs-east, index template east", f"logs-east, index east-{TODAY[12:]}"
-    ]  # fmt: skip
+        "logs-east",
+        "logs-east, index template east",
+        f"logs-east, index {todays_index('east')}",
+    ]
     assert [link for link in links if "," not in link] == ["logs-east", "west", "west"]
     assert ("GET", "/_index_template/east") in elasticsearch.requests
     assert set(elasticsearch.given) == {"ApiKey a2V5"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eventrouter.capture import following
+from eventrouter.capture import following, watches
 from eventrouter.clock import Backoff
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
@@ -97,9 +97,11 @@ def test_other_answers_do_not_hide_that_no_watch_of_events_works(
     server: ApiServer,
     receiver: Receiver,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The probes are answered, as the Lease would be, and each namespace's events have their own
     metric."""
+    monkeypatch.setattr(watches, "TOO_SHORT_SECONDS", 60.0)
     cluster.create()
     with Watcher(server, receiver.url, tmp_path) as watcher:
         server.wait_for_watches(1)

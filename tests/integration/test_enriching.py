@@ -7,19 +7,21 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eventrouter.enrich import enricher
+from eventrouter.enrich import allowance, enricher
 from eventrouter.enrich.kinds import parse_kinds
+from eventrouter.kube import metadata
 from eventrouter.standins.apiserver.status import Refusal
 from eventrouter.standins.receiver.receiver import Receiver
 from tests.integration.cluster import Cluster
 from tests.integration.watcher import Watcher
 from tests.support.objectserver import ObjectServer
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 Json = dict[str, Any]
 
@@ -36,7 +38,15 @@ def server(cluster: Cluster) -> Iterator[ObjectServer]:
 
 
 @pytest.fixture
-def watcher(server: ObjectServer, receiver: Receiver, tmp_path: Path) -> Iterator[Watcher]:
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No record goes without what was asked for because a busy machine stood still."""
+    monkeypatch.setattr(allowance, "PATIENCE_SECONDS", DEADLINE)
+
+
+@pytest.fixture
+def watcher(
+    patient: None, server: ObjectServer, receiver: Receiver, tmp_path: Path
+) -> Iterator[Watcher]:
     with enriching(server, receiver, tmp_path) as watcher:
         server.wait_for_watches(1)
         yield watcher
@@ -175,21 +185,25 @@ def test_a_resource_that_is_not_there_is_no_object_that_is_gone(
 
 
 def test_records_go_out_while_the_api_server_is_slow_and_later_states_have_it(
-    cluster: Cluster, server: ObjectServer, receiver: Receiver, watcher: Watcher
+    cluster: Cluster,
+    server: ObjectServer,
+    receiver: Receiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(metadata, "_SECONDS", DEADLINE)
     involved = pod(add_pod(server))
-    server.is_open.clear()
-    began = time.monotonic()
-    early = [record(cluster, receiver, involved) for _ in range(3)]
-    took = time.monotonic() - began
-    server.is_open.set()
-    eventually(lambda: watcher.numbers()("enrich_lookups", result="ok") == 3)
-    late = record(cluster, receiver, involved)
+    with enriching(server, receiver, tmp_path) as watcher:
+        server.wait_for_watches(1)
+        server.is_open.clear()
+        early = [record(cluster, receiver, involved) for _ in range(3)]
+        server.is_open.set()
+        eventually(lambda: watcher.numbers()("enrich_lookups", result="ok") == 3)
+        late = record(cluster, receiver, involved)
+        assert watcher.numbers()("enrich_records", result="late") == 3
 
     assert [shown["object"] for shown in early] == [{"node": "worker-1"}] * 3
-    assert took < 3, "half a second of patience, and the linger of three batches"
     assert late["object"]["owner"]["name"] == "api"
-    assert watcher.numbers()("enrich_records", result="late") == 3
 
 
 def test_a_server_that_says_429_is_left_alone_for_as_long_as_it_says(
@@ -204,7 +218,7 @@ def test_a_server_that_says_429_is_left_alone_for_as_long_as_it_says(
     refused, answered = (request for request in server.requests if "/pods/" in request.path)
     assert answered.time - refused.time >= 2
     assert watcher.numbers()("enrich_lookups", result="throttled") == 1
-    assert watcher.numbers()("enrich_records", result="throttled") >= 2
+    assert watcher.numbers()("enrich_records", result="throttled") >= 1
     assert watcher.numbers()("enrich_records", result="failed") == 0
 
 
@@ -216,32 +230,40 @@ def test_an_api_server_that_fails_is_not_asked_for_each_record(
         record(cluster, receiver, pod({"name": f"p{number}", "uid": f"u{number}"}))
 
     assert watcher.numbers()("enrich_records", result="failed") == 10
-    assert len(server.asked) <= 4
+    asked = [request.time for request in server.requests if "/pods/" in request.path]
+    shortest = [0.4 * 2**number for number in range(len(asked) - 1)]
+    pauses = [after - before for before, after in pairwise(asked)]
+    assert all(pause >= least for pause, least in zip(pauses, shortest, strict=True))
+    assert 1 <= len(asked) < 10
 
 
 def test_a_burst_is_not_held_up_and_asks_within_the_limit(
-    cluster: Cluster, server: ObjectServer, receiver: Receiver, tmp_path: Path
+    cluster: Cluster, server: ObjectServer, tmp_path: Path
 ) -> None:
-    """Two events about each of a thousand pods that nobody knows."""
-    with enriching(server, receiver, tmp_path, enrich_rate=10) as watcher:
+    """Two events about each of a thousand pods that nobody knows: to wait for their look-ups would
+    take a minute and a half.
+    """
+    arrived: list[float] = []
+    with (
+        Receiver(on_entry=lambda *_: arrived.append(time.monotonic())) as receiver,
+        enriching(server, receiver, tmp_path, enrich_rate=10) as watcher,
+    ):
         server.wait_for_watches(1)
         began = time.monotonic()
         for number in range(1000):
             involved = pod(server.add(f"{PODS}/p{number}", labels=LABELS))
             for _ in range(2):
                 cluster.create(involvedObject=involved)
-        receiver.wait_for_records(1)
-        first = time.monotonic() - began
         receiver.wait_for_records(2000)
         took = time.monotonic() - began
         numbers = watcher.numbers()
 
-    assert first < 2
+    assert arrived[0] - began < 10
     assert len(server.asked) <= 40 + 10 * took + 1
     assert server.most_at_once <= enricher.WORKERS
     assert numbers("enrich_records", result="throttled") > 1000
-    results = [numbers("enrich_records", result=result) for result in ("throttled", "found")]
-    assert sum(results) == 2000
+    results = ("throttled", "found", "late")
+    assert sum(numbers("enrich_records", result=result) for result in results) == 2000
 
 
 def test_a_full_cache_stays_within_its_bytes(
@@ -274,7 +296,7 @@ def test_the_states_that_a_restart_lists_are_not_looked_up(
 
 
 def test_the_id_is_the_same_whatever_was_found(
-    cluster: Cluster, server: ObjectServer, receiver: Receiver, tmp_path: Path
+    patient: None, cluster: Cluster, server: ObjectServer, receiver: Receiver, tmp_path: Path
 ) -> None:
     cluster.create(involvedObject=pod(add_pod(server)))
     (state,) = cluster.ids()

@@ -23,7 +23,7 @@ from eventrouter.forward.sender import Sender
 from eventrouter.ops.health import Health
 from eventrouter.ops.metrics import Metrics
 from eventrouter.standins.receiver.receiver import BadAck, Receiver
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 TAG_SUFFIXES = ("normal", "warning", "other")
 _TIME = msgpack.ExtType(0, struct.pack(">II", 10**9, 0))
@@ -77,7 +77,7 @@ class Handover:
         value = self.metrics.registry.get_sample_value(f"eventrouter_{name}_total", labels)
         return int(value or 0)
 
-    def drain(self, *, timeout: float = 15.0) -> None:
+    def drain(self, *, timeout: float = DEADLINE) -> None:
         """As a clean stop does: all that is queued is sent and acknowledged."""
         self.queue.close()
         self.thread.join(timeout)
@@ -90,7 +90,7 @@ class Handover:
         self.queue.close()
         self.stop.set()
         self.sender.interrupt()
-        self.thread.join(5)
+        self.thread.join(DEADLINE)
 
 
 @pytest.fixture(autouse=True)
@@ -126,8 +126,11 @@ def _assert_all_arrived(receiver: Receiver, handover: Handover) -> None:
     assert set(in_frames.values()) == {1}  # a record never changes its frame
 
 
-def test_all_arrives_once_where_nothing_goes_wrong(receiver: Receiver) -> None:
+def test_all_arrives_once_where_nothing_goes_wrong(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The good day: no resend, positions in order."""
+    _patience(monkeypatch, DEADLINE)
     with Handover(receiver.url) as handover:
         handover.put(20)
         handover.drain()
@@ -194,8 +197,9 @@ def test_any_cuts_and_bad_acks_leave_every_record_at_least_once_with_its_id(
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_acks_may_arrive_split_at_any_byte(size: int) -> None:
+def test_acks_may_arrive_split_at_any_byte(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A receiver whose acks come in pieces, several acks in one piece and one ack in many."""
+    _patience(monkeypatch, DEADLINE)
     listener = socket.create_server(("127.0.0.1", 0))
     ends: list[str] = []
 
@@ -219,7 +223,7 @@ def test_acks_may_arrive_split_at_any_byte(size: int) -> None:
     with listener, Handover(f"tcp://127.0.0.1:{listener.getsockname()[1]}") as handover:
         handover.put(10)
         handover.drain()
-        thread.join(5)
+        thread.join(DEADLINE)
 
     assert handover.acked[-1] == 60
     assert ends == ["closed by the sender"]  # one connection was enough
@@ -243,8 +247,11 @@ def test_the_position_waits_for_all_tags_of_its_batch() -> None:
         assert picky.records.keys() == handover.written
 
 
-def test_a_later_frame_acked_before_an_earlier_one_moves_no_position(receiver: Receiver) -> None:
+def test_a_later_frame_acked_before_an_earlier_one_moves_no_position(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first tag's ack is lost, the others come: that connection is given up."""
+    _patience(monkeypatch, DEADLINE)
     with Handover(receiver.url) as handover:
         receiver.wait_for_frames(1)  # the empty one that proves the connection
         eventually(lambda: handover.count("chunks_acked"))
@@ -255,6 +262,7 @@ def test_a_later_frame_acked_before_an_earlier_one_moves_no_position(receiver: R
         receiver.faults.release_acks()
         handover.drain()
 
+    assert handover.count("errors", stage="sending", error_type="ack_mismatch") == 1
     _assert_all_arrived(receiver, handover)
 
 
@@ -323,15 +331,18 @@ def test_no_more_is_on_the_way_than_the_window_allows(receiver: Receiver) -> Non
     _assert_all_arrived(receiver, handover)
 
 
-def test_a_batch_that_comes_when_the_leadership_is_over_is_not_sent(receiver: Receiver) -> None:
+def test_a_batch_that_comes_when_the_leadership_is_over_is_not_sent(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The sender waits for one, and the moment at which it may send no more wakes nobody."""
+    _patience(monkeypatch, DEADLINE)
     handover = Handover(receiver.url).start()
     idle = handover.queue._filled._waiters  # type: ignore[attr-defined]
     eventually(lambda: len(idle) == 1, what="a sender that waits for a batch")
     handover.stop.set()
 
     handover.put(1)
-    handover.thread.join(5)
+    handover.thread.join(DEADLINE)
 
     assert not handover.thread.is_alive()
     handover.sender.abandon()

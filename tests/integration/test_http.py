@@ -10,13 +10,14 @@ import pytest
 from eventrouter import pipeline
 from eventrouter.capture import following
 from eventrouter.clock import Backoff
+from eventrouter.forward import sender
 from eventrouter.kube import events
 from eventrouter.ops import health
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
 from tests.integration.cluster import Cluster
 from tests.integration.watcher import Watcher, received_once_or_more
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +59,8 @@ def test_head_is_answered_as_get_is_without_the_content(
 
 def raw_answer(watcher: Watcher, request: str) -> tuple[list[bytes], bytes]:
     """The lines of its head but for the date, and what came after them."""
-    with socket.create_connection(("127.0.0.1", watcher.app.http.port), timeout=5) as connection:
+    address = ("127.0.0.1", watcher.app.http.port)
+    with socket.create_connection(address, timeout=DEADLINE) as connection:
         connection.sendall(f"{request} HTTP/1.0\r\n\r\n".encode())
         with connection.makefile("rb") as answer:
             head, _, content = answer.read().partition(b"\r\n\r\n")
@@ -104,6 +106,7 @@ def test_ready_ends_when_a_link_falls_silent_and_comes_back_with_it(
 ) -> None:
     """What was reached once may be lost: the reason says which and for how long."""
     monkeypatch.setattr(health, "CONTACT_SECONDS", 0.5)
+    monkeypatch.setattr(sender, "HEARTBEAT_SECONDS", 0.05)
     with Watcher(server, receiver.url, tmp_path) as watcher:
         eventually(lambda: "sidecar" not in watcher.get("/readyz")[1])
         receiver.faults.hold_acks()
@@ -152,11 +155,11 @@ def test_a_silent_api_server_is_no_reason_to_be_restarted(
 ) -> None:
     """A thread that waits for a list, again and again, still turns.
 
-    The times of its waits are a two-hundredth of the real ones; the other threads' are not.
+    The times of its waits are a sixtieth of the real ones; the other threads' are not.
     """
-    monkeypatch.setattr(events, "_LIST_SECONDS", 60 / 200)
-    monkeypatch.setattr(health, "TURN_SECONDS", 300 / 200)
-    monkeypatch.setattr(following, "Backoff", lambda **_: Backoff(first=0.8 / 200, cap=30 / 200))
+    monkeypatch.setattr(events, "_LIST_SECONDS", 60 / 60)
+    monkeypatch.setattr(health, "TURN_SECONDS", 300 / 60)
+    monkeypatch.setattr(following, "Backoff", lambda **_: Backoff(first=0.8 / 60, cap=30 / 60))
     cluster.create()
     server.faults.go_silent()
     complaints: list[str] = []
@@ -165,7 +168,7 @@ def test_a_silent_api_server_is_no_reason_to_be_restarted(
         def has_waited_long() -> bool:
             ailing = watcher.app.health.ailing()
             complaints.extend(line for line in ailing if "events" in line)
-            return watcher.numbers()("errors", error_type="timeout") >= 7
+            return watcher.numbers()("errors", error_type="timeout") >= 6
 
         eventually(has_waited_long)
         server.faults.wake()

@@ -114,11 +114,11 @@ def test_a_crash_between_the_frames_of_a_batch_loses_nothing(
                 lambda: read_checkpoint(tmp_path / "checkpoint")["acked"] == {"": str(settled)}
             )
             # In one batch: the Normal ones before and behind the Warning that is refused.
-            server.faults.go_silent()
+            server.faults.refuse()
             cluster.create(name="first", reason="Late", type="Normal")
             cluster.create(name="second", reason="Late", type="Warning")
             cluster.create(name="third", reason="Late", type="Normal")
-            server.faults.wake()
+            server.faults.listen()
             eventually(lambda: process.numbers()("errors", stage="sending") >= 2)
             names = {record["event"]["metadata"]["name"] for record in receiver.records.values()}
             assert names == {"before", "first", "third"}

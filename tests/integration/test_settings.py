@@ -186,7 +186,7 @@ def test_a_host_that_nobody_answers_at_is_told_once_and_waited_for(
         assert len(lines) == 1
         assert f"127.0.0.1:{port}" in lines[0]
         with ApiServer(cluster.store, port=port):
-            receiver.wait_for_records(1, timeout=15)
+            receiver.wait_for_records(1)
             process.signal(signal.SIGTERM)
             assert process.wait() == 0
 

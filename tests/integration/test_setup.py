@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from eventrouter.setup.mapping import Server
 from eventrouter.setup.mark import VERSION
 from eventrouter.setup.objects import Parameters, objects
 from tests.integration.setup_command import SetupCommand
+from tests.support.events import todays_index
 from tests.support.searchserver import Json, Refused, SearchServer
 
 POLICY = {
@@ -26,11 +26,6 @@ FOREIGN: dict[str, Any] = {
     },
     TEMPLATE: {"index_patterns": ["kube-events-*"], "template": {}},
 }
-
-
-def todays_index() -> str:
-    """Its path."""
-    return f"/kube-events-{datetime.now(UTC):%Y.%m.%d}"
 
 
 def at(search: SearchServer) -> tuple[str, str]:
@@ -182,7 +177,7 @@ def test_what_was_made_from_the_printed_bodies_is_known_as_ours(
 def test_an_index_of_today_that_was_made_without_the_template_is_named(
     search: SearchServer, setup: SetupCommand
 ) -> None:
-    index = todays_index()
+    index = f"/{todays_index()}"
     search.objects[index] = {"mappings": {"properties": {"verb": {"type": "text"}}}}
 
     outcome = setup(*at(search))
@@ -195,7 +190,7 @@ def test_an_index_of_today_that_was_made_without_the_template_is_named(
 def test_it_replaces_such_an_index_if_asked_to_and_only_then(
     search: SearchServer, setup: SetupCommand
 ) -> None:
-    index = todays_index()
+    index = f"/{todays_index()}"
     search.objects[index] = {"mappings": {}}
     setup(*at(search))
 
@@ -216,7 +211,7 @@ def test_it_deletes_no_index_that_another_template_would_make_anew(
     search: SearchServer, setup: SetupCommand
 ) -> None:
     """Ours is as it should be, but of a lower priority."""
-    index = todays_index()
+    index = f"/{todays_index()}"
     setup(*at(search))
     theirs = {"index_patterns": ["kube-*"], "priority": 1000, "template": {"mappings": {}}}
     search.objects |= {index: {"mappings": {}}, "/_index_template/theirs": theirs}
@@ -232,7 +227,7 @@ def test_an_index_is_deleted_once_though_the_answer_was_lost(setup: SetupCommand
     """The next event has made it again, by the template: a second try would take that one."""
     with LossyServer() as server:
         setup(*at(server))
-        index = todays_index()
+        index = f"/{todays_index()}"
         server.objects[index] = {"mappings": {}}
 
         outcome = setup(*at(server), "--replace-index", "--wait", "5")
@@ -256,7 +251,7 @@ class LossyServer(SearchServer):
 def test_it_deletes_no_index_that_would_come_back_without_the_template(
     elasticsearch: SearchServer, setup: SetupCommand
 ) -> None:
-    index = todays_index()
+    index = f"/{todays_index()}"
     elasticsearch.objects |= {**FOREIGN, index: {"mappings": {}}}
 
     outcome = setup(*at(elasticsearch), "--replace-index")
@@ -268,7 +263,7 @@ def test_it_deletes_no_index_that_would_come_back_without_the_template(
 def test_a_login_that_may_not_delete_is_told_so(
     elasticsearch: SearchServer, setup: SetupCommand
 ) -> None:
-    index = todays_index()
+    index = f"/{todays_index()}"
     elasticsearch.objects[index] = {"mappings": {}}
     elasticsearch.missing = {"delete_index"}
 
@@ -281,7 +276,7 @@ def test_a_login_that_may_not_delete_is_told_so(
 def test_an_index_of_today_that_the_template_made_is_in_order(
     search: SearchServer, setup: SetupCommand
 ) -> None:
-    index = todays_index()
+    index = f"/{todays_index()}"
     search.objects[index] = {"mappings": {"dynamic": "false"}}
 
     outcome = setup(*at(search))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
 from tests.integration.setup_command import SetupCommand
 from tests.integration.watcher import Watcher
+from tests.support.events import todays_index
 from tests.support.ports import free_port
 from tests.support.searchserver import SearchServer
 from tests.support.waiting import eventually
@@ -68,7 +68,7 @@ def test_a_server_that_was_away_is_seen_until_setup_has_run(
     )
 
     with SearchServer(port=port) as elasticsearch:
-        elasticsearch.objects[f"/kube-events-{datetime.now(UTC):%Y.%m.%d}"] = {"mappings": {}}
+        elasticsearch.objects[f"/{todays_index()}"] = {"mappings": {}}
         assert setup("--elasticsearch", url, "--report", file).code == 1
         assert shown(watcher) == "1.0"
         assert "made without the template" in note(watcher)

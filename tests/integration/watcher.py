@@ -13,7 +13,7 @@ from eventrouter.config import Config, Listen
 from eventrouter.standins.apiserver.server import ApiServer
 from eventrouter.standins.receiver.receiver import Receiver
 from tests.integration.numbers import Numbers, http_get
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 Json = dict[str, Any]
 
@@ -87,6 +87,6 @@ def read_checkpoint(path: Path) -> Json:
     return checkpoint
 
 
-def received_once_or_more(receiver: Receiver, ids: set[str], *, timeout: float = 15.0) -> None:
+def received_once_or_more(receiver: Receiver, ids: set[str], *, timeout: float = DEADLINE) -> None:
     """Wait until every one of these has come."""
     receiver.wait_for(lambda: ids <= receiver.records.keys(), timeout=timeout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,7 +36,7 @@ class KubeClient:
             block=True,
             ca_certs=str(ca_file),
             headers={"Authorization": f"Bearer {token}", "User-Agent": "eventrouter-e2e"},
-            timeout=urllib3.Timeout(connect=5, read=60),
+            timeout=urllib3.Timeout(connect=30, read=60),
             retries=False,
         )
 
@@ -117,6 +118,16 @@ class KubeClient:
         """The revision a list would be of now: a watch from it brings all that comes later."""
         page = self.call("GET", "/api/v1/events?limit=1")
         return int(page["metadata"]["resourceVersion"])
+
+    @contextmanager
+    def watch_events(self) -> Iterator[Iterator[Json]]:
+        """The events that change from now on, as core/v1."""
+        path = f"/api/v1/events?watch=1&resourceVersion={self.newest_revision()}"
+        answer = self._pool.request("GET", f"{self._url}{path}", preload_content=False)
+        try:
+            yield (json.loads(line)["object"] for line in answer)
+        finally:
+            answer.close()
 
 
 def _events(group: Group, namespace: str) -> str:

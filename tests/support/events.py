@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -37,6 +38,11 @@ _EVENT: dict[str, Any] = {
     "reportingComponent": "kubelet",
     "reportingInstance": "worker-1",
 }
+
+
+def todays_index(prefix: str = "kube-events") -> str:
+    """The index that an event of now goes to."""
+    return f"{prefix}-{datetime.now(UTC):%Y.%m.%d}"
 
 
 def make_event(

@@ -18,6 +18,7 @@ from tests.programs.required import required
 from tests.support.authority import Authority
 from tests.support.clock import FakeStop
 from tests.support.httpserver import Exchange, HttpServer
+from tests.support.waiting import DEADLINE
 
 
 class Greeting(HttpServer):
@@ -54,7 +55,7 @@ def test_the_api_server_s_may_lack_an_extension(url: str, authority: Authority) 
 
     pool = Pool(Endpoint(server=url, options=options))
 
-    assert pool.request("GET", "/", timeout=urllib3.Timeout(5)).status == 200
+    assert pool.request("GET", "/", timeout=urllib3.Timeout(DEADLINE)).status == 200
 
 
 def test_elasticsearch_s_may_lack_an_extension(url: str, authority: Authority) -> None:
@@ -79,7 +80,7 @@ def test_one_that_nobody_trusts_is_refused_unless_that_is_asked_for(
 
     if cert_reqs is ssl.CERT_NONE:
         with pytest.warns(urllib3.exceptions.InsecureRequestWarning):
-            assert pool.request("GET", "/", timeout=urllib3.Timeout(5)).status == 200
+            assert pool.request("GET", "/", timeout=urllib3.Timeout(DEADLINE)).status == 200
     else:
         with pytest.raises(urllib3.exceptions.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
-            pool.request("GET", "/", timeout=urllib3.Timeout(5))
+            pool.request("GET", "/", timeout=urllib3.Timeout(DEADLINE))

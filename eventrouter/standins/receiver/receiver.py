@@ -206,6 +206,8 @@ class ReceiverFaults:
         """Send the ack of a chunk, unless a fault is planned for it."""
         with self._lock:
             how = self._planned.popleft() if self._planned else "well"
+            if how == "none":
+                return
             if self._is_holding:
                 self._held.append((connection, chunk))
             elif how == "close":
@@ -215,7 +217,7 @@ class ReceiverFaults:
                     connection.sendall(bytes((byte,)))
             elif how == "wrong":
                 _send(connection, f"not-{chunk}")
-            elif how != "none":
+            else:
                 _send(connection, chunk)
                 if how == "twice":
                     _send(connection, chunk)

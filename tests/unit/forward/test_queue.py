@@ -19,10 +19,9 @@ from eventrouter.forward.batch import MAX_RECORDS as BATCH_RECORDS
 from eventrouter.forward.batch import Batch, Position
 from eventrouter.forward.queue import Queue
 from tests.support.clock import FakeClock
+from tests.support.waiting import DEADLINE, eventually
 
 LINGER = 0.25
-# How long a thread that should be woken may take at most. Nothing waits as long when all is well.
-DEADLINE = 20.0
 
 T = TypeVar("T")
 
@@ -348,6 +347,10 @@ def in_a_thread(work: Callable[[], T]) -> Iterator[list[T]]:
     assert not thread.is_alive(), "nobody woke it"
 
 
+def wait_for_a_waiter(condition: threading.Condition) -> None:
+    eventually(lambda: condition._waiters)  # type: ignore[attr-defined]
+
+
 def test_a_put_that_waits_goes_on_when_there_is_room() -> None:
     queue = Queue(max_records=1, linger_seconds=lambda: 0)
     queue.put(batch_of(b"one"), patience_seconds=0)
@@ -382,6 +385,7 @@ def test_close_wakes_a_take_that_waits() -> None:
     queue = Queue()
 
     with in_a_thread(lambda: queue.take(patience_seconds=2 * DEADLINE)) as result:
+        wait_for_a_waiter(queue._filled)
         queue.close()
 
     assert result == [None]
@@ -392,6 +396,7 @@ def test_close_wakes_a_put_that_waits() -> None:
     queue.put(batch_of(b"one"), patience_seconds=0)
 
     with in_a_thread(lambda: queue.put(batch_of(b"two"), patience_seconds=2 * DEADLINE)) as result:
+        wait_for_a_waiter(queue._emptied)
         queue.close()
 
     assert result == [False]
@@ -402,6 +407,7 @@ def test_close_wakes_whoever_waits_for_room() -> None:
     queue.put(batch_of(b"one"), patience_seconds=0)
 
     with in_a_thread(lambda: queue.wait_for_room(patience_seconds=2 * DEADLINE)) as result:
+        wait_for_a_waiter(queue._emptied)
         queue.close()
 
     assert result == [True]

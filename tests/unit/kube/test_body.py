@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from eventrouter.kube import body as body_module
 from eventrouter.kube.body import Body, Dechunker
+from tests.support.waiting import DEADLINE
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -67,7 +68,7 @@ def answering(now: Callable[[], float] = time.monotonic) -> Iterator[tuple[socke
             "GET",
             f"http://127.0.0.1:{server.getsockname()[1]}/",
             preload_content=False,
-            timeout=5,
+            timeout=DEADLINE,
         )
         thread.join()
         with ends[0], Body(response, now=now) as body:

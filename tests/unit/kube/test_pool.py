@@ -11,6 +11,7 @@ from eventrouter.kube.api import mapped_errors
 from eventrouter.kube.credentials import Endpoint
 from eventrouter.kube.pool import Pool
 from eventrouter.standins.standin import reset
+from tests.support.waiting import DEADLINE
 
 
 def test_a_server_that_resets_a_connection_before_the_handshake_is_unreachable(monkeypatch):
@@ -23,7 +24,7 @@ def test_a_server_that_resets_a_connection_before_the_handshake_is_unreachable(m
         server.close()
         hangup = select.poll()
         hangup.register(client, select.POLLHUP)
-        assert hangup.poll(5000)
+        assert hangup.poll(DEADLINE * 1000)
         return client
 
     monkeypatch.setattr(urllib3.util.connection, "create_connection", connected_and_reset)
@@ -33,7 +34,9 @@ def test_a_server_that_resets_a_connection_before_the_handshake_is_unreachable(m
             pytest.raises(ApiError, match=r"cannot reach .*Connection reset") as raised,
             mapped_errors(url),
         ):
-            Pool(Endpoint(server=url, options={})).request("GET", "/", timeout=urllib3.Timeout(5))
+            Pool(Endpoint(server=url, options={})).request(
+                "GET", "/", timeout=urllib3.Timeout(DEADLINE)
+            )
     assert raised.value.reason == "unreachable"
 
 
@@ -45,5 +48,5 @@ def test_a_client_certificate_that_is_gone_is_an_error_of_tls_so_that_all_is_rea
             pytest.raises(ApiError, match=r"the client certificate: .*No such file") as raised,
             mapped_errors(url),
         ):
-            Pool(endpoint).request("GET", "/", timeout=urllib3.Timeout(5))
+            Pool(endpoint).request("GET", "/", timeout=urllib3.Timeout(DEADLINE))
     assert raised.value.reason == "tls"

@@ -8,6 +8,8 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
+from tests.support.waiting import DEADLINE
+
 EVENTS = "/api/v1/events"
 
 
@@ -16,7 +18,7 @@ class Client:
 
     def __init__(self, url, *, headers=None):
         target = urlsplit(url)
-        self.connection = http.client.HTTPConnection(target.hostname, target.port, timeout=5)
+        self.connection = http.client.HTTPConnection(target.hostname, target.port, timeout=DEADLINE)
         self.headers = headers or {}
 
     def request(self, path=EVENTS, *, method="GET", headers=None, **query):

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from tests.support.events import event_to_write
+from tests.support.waiting import DEADLINE
 from tests.unit.standins.client import connected, line
 
 
@@ -48,7 +49,7 @@ def test_lines_that_are_ready_go_out_together_in_chunks_of_two_kilobytes(server,
         store.create(event_to_write(f"e{number}"))
     target = urlsplit(server.url)
 
-    with socket.create_connection((target.hostname, target.port), timeout=5) as connection:
+    with socket.create_connection((target.hostname, target.port), timeout=DEADLINE) as connection:
         connection.sendall(b"GET /api/v1/events?watch=1&resourceVersion=1000 HTTP/1.1\r\n\r\n")
         reader = connection.makefile("rb")
         while reader.readline().strip():
@@ -243,7 +244,7 @@ class TestFaults:
             asker.connection.sock.setblocking(False)
             with pytest.raises(BlockingIOError):
                 asker.connection.sock.recv(1)
-            asker.connection.sock.settimeout(5)
+            asker.connection.sock.settimeout(DEADLINE)
 
             server.faults.wake()
             assert asker.connection.getresponse().status == 200
