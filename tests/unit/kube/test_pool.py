@@ -11,6 +11,7 @@ from eventrouter.kube.api import mapped_errors
 from eventrouter.kube.credentials import Endpoint
 from eventrouter.kube.pool import Pool
 from eventrouter.standins.standin import reset
+from tests.support.httpserver import Exchange, HttpServer
 from tests.support.waiting import DEADLINE
 
 
@@ -50,3 +51,40 @@ def test_a_client_certificate_that_is_gone_is_an_error_of_tls_so_that_all_is_rea
         ):
             Pool(endpoint).request("GET", "/", timeout=urllib3.Timeout(DEADLINE))
     assert raised.value.reason == "tls"
+
+
+class Noting(HttpServer):
+    """Notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        super().__init__()
+
+    def serve(self, exchange: Exchange) -> None:
+        self.asked.append(exchange.path)
+        exchange.reply(200, b"{}", content_type="application/json")
+
+
+@pytest.mark.parametrize(
+    ("server", "proxy", "asked"),
+    [
+        ("http://{here}/k8s/clusters/c-1", None, "/k8s/clusters/c-1/version?timeout=5s"),
+        ("http://{here}", None, "/version?timeout=5s"),
+        ("http://api.test/c-1", "http://{here}", "http://api.test/c-1/version?timeout=5s"),
+    ],
+    ids=["below a path", "at the root", "by a proxy for plain HTTP"],
+)
+def test_a_target_is_below_the_server_s_own_path(server, proxy, asked):
+    with Noting() as noting:
+        here = f"127.0.0.1:{noting.port}"
+        endpoint = Endpoint(
+            server=server.format(here=here),
+            proxy=proxy and proxy.format(here=here),
+            options={},
+        )
+        pool = Pool(endpoint)
+        for _ in range(2):
+            timeout = urllib3.Timeout(DEADLINE)
+            assert pool.request("GET", "/version?timeout=5s", timeout=timeout).data == b"{}"
+
+    assert noting.asked == [asked, asked]
