@@ -223,8 +223,10 @@ def test_s3_bounds_its_own_store():
     assert output["store_dir_limit_size"] == 107374182
     assert output["storage.total_limit_size"] == "24000000"
     output = outputs_of(render(values={"outputs": {"x": {**archive, "limit": "5Gi"}}}))["x"]
-    assert output["store_dir_limit_size"] == "5Gi"
+    assert output["store_dir_limit_size"] == 5 * 1024**3
     assert output["storage.total_limit_size"] == "24000000"
+    output = outputs_of(render(values={"outputs": {"x": {**archive, "limit": "500M"}}}))["x"]
+    assert output["store_dir_limit_size"] == 500_000_000
 
 
 def test_a_limit_is_what_it_says():
@@ -339,6 +341,15 @@ def test_stores_of_two_buckets_are_apart():
     assert [outputs[name]["store_dir"] for name in buckets] == ["/buffers/s3/a", "/buffers/s3/b"]
 
 
+def test_two_buckets_share_one_access_key():
+    """A variable that is there twice is refused by a server-side apply."""
+    auth = {"existingSecret": "one"}
+    buckets = {name: {"type": "s3", "bucket": name, "auth": auth} for name in ("a", "b")}
+    names = [entry["name"] for entry in sidecar_of(render(values={"outputs": buckets}))["env"]]
+    assert sorted(names) == sorted(set(names))
+    assert "AWS_ACCESS_KEY_ID" in names
+
+
 def test_api_keys_and_cloud_ids_go_through_es():
     key = outputs_of(render("elasticsearch-api-key"))[ES]
     assert (key["name"], key["http_api_key"]) == ("es", "${OUTPUT_ELASTICSEARCH__API_KEY}")
@@ -418,4 +429,12 @@ def test_a_network_policy_opens_the_ports_of_each_output():
         {"ports": [{"port": 3128}], "to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]},
     ]
     egress = one(render("network-policy-default"), "NetworkPolicy")["spec"]["egress"]
-    assert [{port["port"] for port in rule["ports"]} for rule in egress] == [{53}, {443, 6443}]
+    assert [{port["port"] for port in rule["ports"]} for rule in egress[1:]] == [{443, 6443}]
+
+
+def test_a_network_policy_opens_dns_before_and_behind_its_service():
+    """OpenShift's pods listen on 5353, and a policy is about what stands behind the Service."""
+    dns, *_ = one(render("network-policy-default"), "NetworkPolicy")["spec"]["egress"]
+    assert {(port["port"], port["protocol"]) for port in dns["ports"]} == {
+        (port, protocol) for port in (53, 5353) for protocol in ("UDP", "TCP")
+    }

@@ -143,6 +143,23 @@ def test_wrong_values(values, message):
             ),
             "outputs.b.auth.existingSecret: must be one; Fluent Bit takes one access key",
         ),
+        (
+            outputs(
+                a={"type": "s3", "bucket": "a", "auth": {"existingSecret": "one"}},
+                b={
+                    "type": "s3",
+                    "bucket": "b",
+                    "auth": {"existingSecret": "one", "accessKeyIdKey": "b_id"},
+                },
+            ),
+            "outputs.b.auth.accessKeyIdKey: must be ",
+        ),
+        (
+            outputs(elasticsearch={"host": "a", "indexPrefix": "Prod"}),
+            "at '/outputs/elasticsearch/indexPrefix'",
+        ),
+        (outputs(x={"type": "s3", "bucket": "a", "fileSize": "500K"}), "at '/outputs/x/fileSize'"),
+        (outputs(x={"type": "s3", "bucket": "a", "fileSize": "2G"}), "at '/outputs/x/fileSize'"),
     ],
 )
 def test_contradictions(values, message):

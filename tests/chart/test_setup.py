@@ -38,7 +38,7 @@ def setup_of(output, **values):
     return found
 
 
-SWITCHES = {"--dashboards", "--replace-index"}
+SWITCHES = {"--dashboards", "--replace-index", "--force"}
 
 
 def options_of(container):
@@ -64,6 +64,10 @@ def test_there_is_none_without_an_index_to_set_up():
     assert not containers_of(case="existing-config-map")
 
 
+def test_there_is_none_for_records_that_look_different():
+    assert not containers_of(case="example kubernetes-event-exporter-fields")
+
+
 def test_it_is_told_where_the_server_is_and_what_to_write():
     found = containers_of(case="setup")
     assert options_of(found["setup-elasticsearch"]) == {
@@ -77,6 +81,7 @@ def test_it_is_told_where_the_server_is_and_what_to_write():
         "--kibana": "https://kibana.example.com",
         "--dashboards": True,
         "--replace-index": True,
+        "--force": True,
         "--ca-file": "/etc/eventrouter/tls/elasticsearch/ca.crt",
     }
     assert options_of(found["setup-second"])["--opensearch"] == "http://opensearch:9200"
@@ -268,6 +273,19 @@ def test_it_writes_the_policy_and_the_template(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert "created    lifecycle policy kube-events: deletes events after 90d\n" in done.stdout
     assert report_in(tmp_path) == SetupReport("kube-events-*", True)
+
+
+def test_another_retention_is_written_where_that_is_forced(tmp_path):
+    """Not without: a mistake in the values must not change what is kept."""
+    with SearchServer(Server.ELASTICSEARCH) as server:
+        run(local(server.port), tmp_path)
+        left = run(local(server.port, retention="90d"), tmp_path)
+        assert "left       lifecycle policy kube-events" in left.stdout
+        assert report_in(tmp_path).is_complete is False
+        done = run(local(server.port, retention="90d", force=True), tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "replaced   lifecycle policy kube-events: deletes events after 90d" in done.stdout
+    assert report_in(tmp_path).is_complete is True
 
 
 def test_a_pod_starts_without_a_login_that_may(tmp_path):

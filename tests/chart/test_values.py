@@ -141,3 +141,37 @@ def test_a_probe_is_merged_into_its_default_and_null_takes_out():
         "failureThreshold": 6,
     }
     assert "readinessProbe" not in watcher
+
+
+def test_a_size_may_be_a_number_of_bytes():
+    """Helm reads it as a float."""
+    watch = {"oldEventCache": 33554432, "enrich": {"kinds": ["Pod"], "cache": 8388608}}
+    env = env_of(watcher_of(render(values={"watch": watch})))
+    assert env["EVENTROUTER_OLD_EVENT_CACHE"] == "33554432"
+    assert env["EVENTROUTER_ENRICH_CACHE"] == "8388608"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "commonAnnotations",
+        "commonLabels",
+        "extraFields",
+        "fluentBit.env",
+        "global.imagePullSecrets",
+        "imagePullSecrets",
+        "podAnnotations",
+        "podLabels",
+        "watcher.env",
+    ],
+)
+def test_a_key_whose_entries_are_commented_out_is_an_empty_one(path):
+    values = None
+    for key in reversed(path.split(".")):
+        values = {key: values}
+    assert render(values=values) == render()
+
+
+def test_resources_whose_entries_are_commented_out_keep_the_buffer_s_request():
+    resources = sidecar_of(render(values={"fluentBit": {"resources": None}}))["resources"]
+    assert resources == {"requests": {"ephemeral-storage": VALUES["buffer"]["size"]}}

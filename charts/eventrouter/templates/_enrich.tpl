@@ -87,7 +87,7 @@ its own namespace.
   value: {{ join "," . | quote }}
 {{- end }}
 - name: EVENTROUTER_ENRICH_CACHE
-  value: {{ .cache | quote }}
+  value: {{ include "eventrouter.size" .cache | quote }}
 - name: EVENTROUTER_ENRICH_RATE
   value: {{ .rate | int | quote }}
 {{- end }}

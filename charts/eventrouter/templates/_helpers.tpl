@@ -60,7 +60,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
       "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
       "app.kubernetes.io/version" .Chart.AppVersion
       "app.kubernetes.io/managed-by" .Release.Service -}}
-{{- merge (include "eventrouter.selectorLabels" . | fromYaml) $labels .Values.commonLabels | toYaml -}}
+{{- merge (include "eventrouter.selectorLabels" . | fromYaml) $labels (.Values.commonLabels | default dict) | toYaml -}}
 {{- end }}
 
 {{/* The test's pod must not be taken for one of ours. */}}
@@ -81,7 +81,7 @@ namespace: {{ .namespace | default (include "eventrouter.namespace" $root) }}
 {{- end }}
 labels:
   {{- merge (dict) (.labels | default dict) (include "eventrouter.labels" $root | fromYaml) | toYaml | nindent 2 }}
-{{- with merge (dict) (.annotations | default dict) $root.Values.commonAnnotations }}
+{{- with merge (dict) (.annotations | default dict) ($root.Values.commonAnnotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -96,7 +96,7 @@ annotations:
 
 {{/* The pods' specification for pulling images, shared with the test's pod. */}}
 {{- define "eventrouter.imagePullSecrets" -}}
-{{- with concat .Values.global.imagePullSecrets .Values.imagePullSecrets -}}
+{{- with concat (.Values.global.imagePullSecrets | default list) (.Values.imagePullSecrets | default list) -}}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -122,6 +122,11 @@ Whether the sidecar is of a version, or newer: "true", "false", or "" if its tag
 {{- mulf (trimSuffix $unit . | float64) (get $units $unit | default 1) | int64 -}}
 {{- end }}
 
+{{/* A size as the watcher takes it. Helm reads a number in a file as a float, such as 3.3554432e+07. */}}
+{{- define "eventrouter.size" -}}
+{{- if kindIs "string" . }}{{ . }}{{ else }}{{ int64 . }}{{ end -}}
+{{- end }}
+
 {{/* A container's variables: ours, but for those that are given in the values. */}}
 {{- define "eventrouter.env" -}}
 {{- $given := list -}}
@@ -134,7 +139,7 @@ Whether the sidecar is of a version, or newer: "true", "false", or "" if its tag
 {{- $variables = append $variables . -}}
 {{- end -}}
 {{- end -}}
-{{- concat $variables .given | toYaml -}}
+{{- concat $variables (.given | default list) | toYaml -}}
 {{- end }}
 
 {{- define "eventrouter.watcher.env" -}}
@@ -155,7 +160,7 @@ Whether the sidecar is of a version, or newer: "true", "false", or "" if its tag
 - name: EVENTROUTER_BUFFER_PATH
   value: /buffers/fluent-bit
 - name: EVENTROUTER_OLD_EVENT_CACHE
-  value: {{ .Values.watch.oldEventCache | quote }}
+  value: {{ include "eventrouter.size" .Values.watch.oldEventCache | quote }}
 - name: EVENTROUTER_LOG_LEVEL
   value: {{ .Values.watcher.logLevel }}
 {{- with .Values.watch.namespaces }}

@@ -117,7 +117,7 @@ header:
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- toYaml $env -}}
+{{- toYaml (uniq $env) -}}
 {{- end }}
 
 {{/* The Secrets with certificates: a map from the output to its Secret and keys. */}}

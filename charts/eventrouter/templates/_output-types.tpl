@@ -121,7 +121,8 @@ endpoint: {{ . | quote }}
 store_dir: /buffers/s3/{{ .output.name }}
 {{- if .output.isOptional }}
 {{- $tenth := div (include "eventrouter.bytes" .root.Values.buffer.size | int64) 10 }}
-store_dir_limit_size: {{ .output.limit | default $tenth }}
+# In bytes: Fluent Bit takes 5Gi for no limit at all.
+store_dir_limit_size: {{ if .output.limit }}{{ include "eventrouter.bytes" .output.limit }}{{ else }}{{ $tenth }}{{ end }}
 {{- end }}
 # This output takes `no_limits` for 5 tries, after which it never sends that file again.
 retry_limit: 1000000

@@ -22,7 +22,7 @@ A value that has the name of Kubernetes' field is put there as it is.
 {{- $certificates := include "eventrouter.outputs.certificates" . | fromYaml -}}
 metadata:
   labels:
-    {{- merge (include "eventrouter.labels" . | fromYaml) .Values.podLabels | toYaml | nindent 4 }}
+    {{- merge (include "eventrouter.labels" . | fromYaml) (.Values.podLabels | default dict) | toYaml | nindent 4 }}
   annotations:
     {{- include "eventrouter.podAnnotations" . | nindent 4 }}
 spec:
@@ -182,7 +182,7 @@ it, pods that use more than they requested are evicted first.
 {{- $values := deepCopy .Values.fluentBit -}}
 {{- if not .Values.persistence.enabled -}}
 {{- $request := dict "requests" (dict "ephemeral-storage" .Values.buffer.size) -}}
-{{- $_ := set $values "resources" (mergeOverwrite $request $values.resources) -}}
+{{- $_ := set $values "resources" (mergeOverwrite $request ($values.resources | default dict)) -}}
 {{- end -}}
 {{- toYaml $values -}}
 {{- end }}
@@ -200,7 +200,7 @@ it, pods that use more than they requested are evicted first.
 {{- with .Values.extraObjects -}}
 {{- $_ := set $annotations "checksum/extra-objects" (include (print $.Template.BasePath "/extra-objects.yaml") $ | sha256sum) -}}
 {{- end -}}
-{{- mergeOverwrite $annotations .Values.commonAnnotations .Values.podAnnotations | toYaml -}}
+{{- mergeOverwrite $annotations (.Values.commonAnnotations | default dict) (.Values.podAnnotations | default dict) | toYaml -}}
 {{- end }}
 
 {{/* Without a wish, replicas that stand by for one another are on different nodes, if there are any. */}}

@@ -158,6 +158,9 @@ The containers. Capture comes first: whatever becomes of setup, its container en
     {{- if $.Values.setup.replaceIndex }}
     - --replace-index
     {{- end }}
+    {{- if $.Values.setup.force }}
+    - --force
+    {{- end }}
     {{- if and $tls.enabled $tls.existingSecret $tls.caKey }}
     - --ca-file
     - {{ include "eventrouter.output.certificate" (dict "output" $context.output "key" $tls.caKey) | quote }}
