@@ -194,3 +194,15 @@ def bisect(expired: int, newest: int, probe: Callable[[int], History]) -> int:
         else:
             high = middle
     return high
+
+
+def known_states(page_revision: str, watch_from: str) -> int | None:
+    """Which items of a page are the states at which the watch begins: all (None), or those up to
+    this revision.
+
+    On a page of a later revision those are the items that have not changed in between. On one of
+    an earlier revision any may have.
+    """
+    if page_revision == watch_from:
+        return None
+    return int(watch_from) if int(page_revision) > int(watch_from) else 0

@@ -96,12 +96,15 @@ def _count(event: Event) -> int:
 def labels_of(event: Event) -> Labels:
     """The labels of an event's series: bounded in length, and without any object's name.
 
-    The namespace is that of the object, and empty for an object without one, such as a Node.
+    The namespace is that of the object, and empty for an object without one, such as a Node. It is
+    read where the API server has looked at the writer's rights: an event with an `eventTime` may
+    name an object of any namespace (pkg/apis/core/validation/events.go).
     """
     involved = event.involved_object
     kind = namespace = ""
     if involved:
-        kind, namespace = involved.kind or "", involved.namespace or ""
+        kind = involved.kind or ""
+        namespace = (involved.namespace and event.metadata.namespace) or ""
     return Labels(
         _TYPES.get(event.type or "", OTHER),
         (event.reason or "")[:_MAX_LABEL_CHARACTERS],

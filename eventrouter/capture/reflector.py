@@ -14,7 +14,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from eventrouter.capture.batcher import Batcher, Watched
-from eventrouter.capture.lister import History, Lister
+from eventrouter.capture.lister import History, Lister, known_states
 from eventrouter.capture.outlet import Outlet
 from eventrouter.capture.retry import Retry
 from eventrouter.capture.watches import Watches
@@ -138,7 +138,8 @@ class Reflector:
         if self.position is None:
             return self._plan("start", Listing(at=nearest, newer_than=None))
         if history is History.COMPACTED:
-            self._warn(
+            self._tell(
+                logging.INFO,  # everyday business where nothing happens for minutes
                 begin,
                 "The API server no longer has the changes right after the position:"
                 " listing at the oldest revision that it holds",
@@ -146,11 +147,11 @@ class Reflector:
             )
             return self._plan("expired", Listing(at=nearest, newer_than=int(begin)))
         if self._watches.are_hopeless:
-            self._warn(
+            self._tell(
+                logging.WARNING,
                 begin,
                 "For minutes every watch from the position has ended at once, though the API server"
-                " still holds it: listing at the newest revision. Changes in between that were"
-                " replaced since are lost",
+                " still holds it: listing at the newest revision",
             )
             return self._plan("unwatchable", Listing(at=None, newer_than=int(begin)))
         if self.state is State.STARTING and self._batcher.keeps_states:
@@ -167,7 +168,8 @@ class Reflector:
 
     def _leave_history(self, position: str, oldest: str) -> None:
         """Forget all positions and states: the API server has never been there."""
-        self._warn(
+        self._tell(
+            logging.WARNING,
             position,
             "The API server's history went back, to before the position:"
             " listing everything anew, at the oldest revision that it holds",
@@ -187,6 +189,7 @@ class Reflector:
         shows_states_only = at is not None and int(at) == newer_than
         self._watch_from = None
         self._batcher.begin_list()
+        has_news = False
         upkeep_due = self._clock.monotonic() + UPKEEP_SECONDS
         for page in self._lister.pages(resource_version=at):
             if self._watch_from is None:
@@ -194,10 +197,11 @@ class Reflector:
                 if newer_than is None:
                     self._list_at = page.resource_version
                     self._outlet.begin_list(page.resource_version)
-            known_up_to = _known_up_to(page.resource_version, self._watch_from)
+            known_up_to = known_states(page.resource_version, self._watch_from)
             for batch in self._batcher.from_list(
                 page.items, newer_than=newer_than, known_up_to=known_up_to
             ):
+                has_news = has_news or not batch.is_empty
                 self._outlet.put(batch)
             if shows_states_only and self._batcher.is_full:
                 break
@@ -207,6 +211,9 @@ class Reflector:
         if self._watch_from is None or self._stop.is_set():
             return State.STARTING
         self._batcher.end_list()
+        if has_news and newer_than is not None:
+            gap = "Events have changed since the position: states replaced before the list are lost"
+            self._tell(logging.WARNING, str(newer_than), gap)
         if self._outlet.put(Batch(), reached=self._watch_from):
             log.info(
                 "Listed the events",
@@ -280,18 +287,6 @@ class Reflector:
             # bad then is so at its source, and is skipped so that it holds up nothing.
             self._bad_line_at = self._watch_from
 
-    def _warn(self, position: str, message: str, **extra: str) -> None:
+    def _tell(self, level: int, position: str, message: str, **extra: str) -> None:
         fields = {"namespace": self._namespace, "resource_version": position} | extra
-        log.warning(message, extra=fields)
-
-
-def _known_up_to(page_revision: str, watch_from: str) -> int | None:
-    """Which items of a page are the states at which the watch begins: all (None), or those up to
-    this revision.
-
-    On a page of a later revision those are the items that have not changed in between. On one of
-    an earlier revision any may have.
-    """
-    if page_revision == watch_from:
-        return None
-    return int(watch_from) if int(page_revision) > int(watch_from) else 0
+        log.log(level, message, extra=fields)

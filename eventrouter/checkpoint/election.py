@@ -40,8 +40,7 @@ class Election:
 
     Also the store of the checkpoint. To write it is to renew the lease, so while checkpoints come
     every few seconds (checkpoint/keeper.py), hardly any other renewal is due. A standby remembers
-    the checkpoint that it saw last, in case somebody deletes the Lease: an older position is as
-    good as the newest, there is only more to send again.
+    the last one that it saw, in case somebody deletes the Lease: there is only more to send again.
     """
 
     def __init__(
@@ -136,14 +135,18 @@ class Election:
 
     def release(self) -> None:
         """Let the next one lead at once. After the last `save`."""
-        with self._renewed:
-            if self._record is None or not self.is_leading():
-                return
-            self._renewed_at = None
-            try:
+        # Not for ever: a renewal may wait for a name server, or for an exec plugin.
+        if not self._renewed.acquire(timeout=RETRY_SECONDS):
+            log.warning("Could not release the lease, it will run out: a renewal is under way")
+            return
+        try:
+            if self._record is not None and self.is_leading():
+                self._renewed_at = None
                 self._write_released(self._record)
-            except ApiError as error:
-                log.warning("Could not release the lease, it will run out: %s", error)
+        except ApiError as error:
+            log.warning("Could not release the lease, it will run out: %s", error)
+        finally:
+            self._renewed.release()
 
     def _write_released(self, record: LeaseRecord, *, is_first_try: bool = True) -> None:
         """Once more if somebody edited it and it is still ours."""

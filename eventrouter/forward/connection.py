@@ -36,6 +36,10 @@ class Address:
         if parts.username is not None or parts.password is not None:
             raise ValueError("an address with a login, which is not supported here")
         if parts.scheme == "tcp" and parts.hostname and port and parts.path in ("", "/"):
+            try:
+                parts.hostname.encode("idna")  # as a connection does
+            except UnicodeError:
+                raise ValueError(f"{parts.hostname!r} is no host's name") from None
             return cls(url=url, host=parts.hostname, port=port)
         if parts.scheme == "unix" and not parts.netloc and len(parts.path) > 1:
             return cls(url=url, path=parts.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlencode
 
@@ -134,7 +135,10 @@ def mapped_errors(server: str) -> Iterator[None]:
     except (urllib3.exceptions.ReadTimeoutError, TimeoutError) as error:
         raise ApiError(f"{server} has gone silent", reason="timeout") from error
     except urllib3.exceptions.SSLError as error:
-        raise ApiError(f"TLS with {server} failed: {_one_line(error)}", reason="tls") from error
+        # An end without a word of TLS is that of a server that is away behind something.
+        is_end = isinstance(error.args[0], (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+        reason = "unreachable" if is_end else "tls"
+        raise ApiError(f"TLS with {server} failed: {_one_line(error)}", reason=reason) from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         cause = error.args[-1] if error.args else None
         if isinstance(cause, (FileNotFoundError, PermissionError)):

@@ -50,7 +50,9 @@ class Body:
             getattr(self._response, "_fp", None), "fp", None
         )  # what http.client reads from; urllib3 has no public name for it
         if stream is None or not getattr(self._response, "chunked", False):
-            yield from self._response.stream(amt=None, decode_content=False)
+            # Some proxies undo the chunks. `stream` would wait for the end.
+            while data := self._response.read1(_READ_BYTES, decode_content=False):
+                yield data
             return
         chunks = Dechunker()
         while not chunks.is_over:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 from msgspec import MsgspecError, Raw, Struct, convert, field
@@ -16,6 +16,8 @@ from msgspec.json import Decoder
 from eventrouter.errors import ApiError, BadLine
 from eventrouter.kube.schema import Event, is_resource_version, untyped_event
 from eventrouter.kube.status import line_error
+
+T = TypeVar("T")
 
 # msgspec raises these at a text that is no JSON, does not fit the type, or is too deep.
 _REFUSED = (MsgspecError, UnicodeDecodeError, RecursionError)
@@ -100,7 +102,7 @@ def watch_events(lines: Iterable[bytes]) -> Iterator[WatchItem]:
             last_deleted = line
             continue
         try:
-            item: WatchItem = _change(line)
+            item: WatchItem = _typed(_change, line)
         except _REFUSED:
             other = _other_item(line)
             if other is None:
@@ -111,6 +113,18 @@ def watch_events(lines: Iterable[bytes]) -> Iterator[WatchItem]:
         last_deleted = b""
         yield item
     yield from _reached(last_deleted)
+
+
+def _typed(decode: Callable[[bytes | Raw], T], text: bytes | Raw) -> T:
+    """Read it by its type, what is nested too deep as null. Raises what is _REFUSED.
+
+    Only an event's managedFields are so deep, which no type here has: without a type, they and
+    those of all events beside it would become objects of ten times their size.
+    """
+    try:
+        return decode(text)
+    except RecursionError:
+        return decode(_shallow(bytes(text)))
 
 
 def _reached(deleted: bytes) -> Iterator[Reached]:
@@ -141,7 +155,7 @@ def _other_item(line: bytes) -> WatchItem | None:
 def parse_page(body: bytes) -> Page:
     """Read a page of a list of events. Raises ApiError if it is none."""
     try:
-        page = _event_list(body)
+        page = _typed(_event_list, body)
     except _REFUSED:
         return _untyped_page(body)
     items = page.items or ()
@@ -154,7 +168,7 @@ def parse_page(body: bytes) -> Page:
 def _events(texts: Iterable[Raw]) -> Iterator[Event]:
     for text in texts:
         try:
-            event = _event(text)
+            event = _typed(_event, text)
         except _REFUSED:
             raw = _parse(bytes(text))
             if not isinstance(raw, dict):

@@ -43,7 +43,7 @@ const OTHERS = [
   ["events_abandoned_total", {}, "Records were left to the next leader, unacknowledged"],
   ["events_truncated_total", {}, "Records were sent incomplete"],
   ["watch_total", { result: "queue_full" }, "The watch was closed because the queue stayed full"],
-  ["relist_total", { reason: "expired" }, "All events were listed anew: history was compacted"],
+  ["relist_total", { reason: "expired" }, "Events were listed again: history was compacted", true],
   ["relist_total", { reason: "went_back" }, "All events were listed anew: history went back"],
   ["relist_total", { reason: "unwatchable" }, "All events were listed anew: no watch worked"],
 ];
@@ -276,17 +276,19 @@ function counted(samples) {
     const reason = (OF_DISKS[stage] || {})[type] || ERRORS[type] || type;
     found.push([`${STAGES[stage] || stage}: ${reason}`, number]);
   }
-  for (const [name, labels, words] of OTHERS) found.push([words, value(samples, name, labels)]);
+  for (const [name, labels, words, isUsual] of OTHERS) {
+    found.push([words, value(samples, name, labels), isUsual]);
+  }
   const now = performance.now();
   const isFirst = known.size === 0;
   for (const [words, number] of found) {
     if (!isFirst && number > (known.get(words) || 0)) risen.set(words, now);
     known.set(words, number);
   }
-  return found.filter(([, number]) => number > 0).map(([words, number]) => {
+  return found.filter(([, number]) => number > 0).map(([words, number, isUsual]) => {
     const age = risen.has(words) ? now - risen.get(words) : Infinity;
     const last = age === Infinity ? "not while this page is open" : `last ${span(age / 1000)} ago`;
-    return { words: `${words}: ${times(number)}, ${last}`, age, isNow: age < RECENT_MS };
+    return { words: `${words}: ${times(number)}, ${last}`, age, isNow: !isUsual && age < RECENT_MS };
   }).sort((one, other) => one.age - other.age);
 }
 

@@ -99,6 +99,31 @@ def test_a_gap_without_any_history_left_is_made_good_from_the_present(
     check(follower.records, cluster, gap=cluster.revision)
 
 
+@pytest.mark.parametrize("has_news", [False, True])
+def test_a_compaction_is_a_warning_only_where_events_have_changed(
+    has_news: bool,
+    cluster: Cluster,
+    server: ApiServer,
+    kubeconfig: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where nothing happens for minutes, each compaction passes the position."""
+    (name,) = cluster.fill(1)
+    position = cluster.revision
+    if has_news:
+        cluster.update(name)
+    cluster.store.skip(100)
+    cluster.store.compact()
+    with caplog.at_level(logging.INFO), Follower(server, kubeconfig, resume_at=str(position)):
+        server.wait_for_watches(1)
+
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.getMessage().partition(":")[0] for record in warnings] == [
+        "Events have changed since the position"
+    ] * has_news
+    assert "no longer has the changes" in caplog.text
+
+
 @pytest.mark.parametrize("form", ["status", "line", "empty"])
 def test_a_410_in_any_form_loses_nothing_and_repeats_nothing(
     form: Expiry, cluster: Cluster, server: ApiServer, kubeconfig: Path

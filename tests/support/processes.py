@@ -9,10 +9,10 @@ from pathlib import Path
 from tests.programs.module import ROOT
 
 
-def run_script(script: str) -> subprocess.CompletedProcess[str]:
+def run_script(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run it with this Python from the repository's root, and see what it printed."""
     return subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", script, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

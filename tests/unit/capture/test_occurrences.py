@@ -22,10 +22,11 @@ def event(**fields: Any) -> Event:
     return read(make_event(**fields))
 
 
-def of(number: int, *, namespace: str = "shop") -> Event:
-    """An event with a reason of its own."""
-    involved = {"kind": "Pod", "namespace": namespace, "name": f"pod-{number}"}
-    return event(reason=f"Reason{number}", involvedObject=involved)
+def of(number: int, *, namespace: str = "shop", about: str = "") -> Event:
+    """An event with a reason of its own, about a pod of its namespace or of another one."""
+    involved = {"kind": "Pod", "namespace": about or namespace, "name": f"pod-{number}"}
+    metadata = {"namespace": namespace}
+    return event(reason=f"Reason{number}", involvedObject=involved, metadata=metadata)
 
 
 def shown(tally: Occurrences) -> dict[Labels, int]:
@@ -125,6 +126,19 @@ def test_one_namespace_cannot_take_the_series_of_the_others() -> None:
     values = shown(tally)
 
     assert values[Labels("Warning", "other", "other", "shop")] == 990
+    assert values[Labels("Warning", "Reason5", "Pod", "bank")] == 1
+
+
+def test_whoever_writes_about_other_namespaces_takes_no_series_of_theirs() -> None:
+    """An API server does not compare the two if the event has an `eventTime`."""
+    tally = Occurrences(max_series=40)
+    for number in range(1000):
+        tally.add(of(number, namespace="mallory", about=f"ns-{number}"), None)
+    tally.add(of(5, namespace="bank"), None)
+
+    values = shown(tally)
+
+    assert {labels.namespace for labels in values} == {"mallory", "bank", "other"}
     assert values[Labels("Warning", "Reason5", "Pod", "bank")] == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -25,7 +26,7 @@ from eventrouter.kube.lease import (
 from eventrouter.ops.health import Pulse
 from eventrouter.ops.metrics import Metrics
 from tests.support.clock import FakeClock
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 
 class FakeLease:
@@ -633,6 +634,38 @@ def test_a_lease_that_another_one_took_meanwhile_is_not_released(
     a.election.release()
 
     assert lease.holder == "b"
+
+
+def test_a_renewal_that_hangs_holds_up_no_stop(
+    candidate: Make,
+    lease: FakeLease,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As in a name server that is silent, or in an exec plugin."""
+    monkeypatch.setattr("eventrouter.checkpoint.election.RETRY_SECONDS", 0.05)
+    a = candidate("a")
+    a.turn()
+    hangs, is_over = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hangs.set()
+        assert is_over.wait(DEADLINE)
+
+    lease.before_write = hang
+    clock.advance(RENEW_SECONDS)
+    with ThreadPoolExecutor(2) as threads:
+        renewing = threads.submit(a.turn)
+        assert hangs.wait(DEADLINE)
+        try:
+            threads.submit(a.election.release).result(timeout=DEADLINE / 2)
+            assert not renewing.done()
+        finally:
+            is_over.set()
+        renewing.result(timeout=DEADLINE)
+
+    assert "Could not release the lease" in caplog.text
 
 
 def test_at_the_end_a_checkpoint_is_written_at_once(

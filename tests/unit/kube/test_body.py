@@ -51,7 +51,9 @@ def test_what_is_no_chunk_is_an_error_and_no_content(head: bytes) -> None:
 
 
 @contextmanager
-def answering(now: Callable[[], float] = time.monotonic) -> Iterator[tuple[socket.socket, Body]]:
+def answering(
+    now: Callable[[], float] = time.monotonic, *, head: bytes = HEAD
+) -> Iterator[tuple[socket.socket, Body]]:
     """A server's end of a connection, and the body that arrives at the other end."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         ends: list[socket.socket] = []
@@ -59,7 +61,7 @@ def answering(now: Callable[[], float] = time.monotonic) -> Iterator[tuple[socke
         def accept() -> None:
             end, _ = server.accept()
             end.recv(65536)
-            end.sendall(HEAD)
+            end.sendall(head)
             ends.append(end)
 
         thread = threading.Thread(target=accept)
@@ -81,6 +83,17 @@ def test_a_body_is_read_to_its_end_and_no_further() -> None:
         server.sendall(chunked([b"one\n", b"two\n"]) + b"0\r\n\r\n")
 
         assert b"".join(body.pieces()) == b"one\ntwo\n"
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n"])
+def test_a_body_without_chunks_is_read_as_it_arrives(head: bytes) -> None:
+    with answering(head=head) as (server, body):
+        pieces = body.pieces()
+        for line in (b"one\n", b"two\n"):
+            server.sendall(line)
+            assert next(pieces) == line
+        server.shutdown(socket.SHUT_WR)
+        assert list(pieces) == []
 
 
 def test_a_body_that_is_cut_off_is_an_error() -> None:

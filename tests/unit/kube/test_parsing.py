@@ -277,6 +277,44 @@ def test_a_deep_event_with_a_million_escapes_takes_little_more_than_its_size() -
     assert int(ended.stdout) < 60
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts from the program's start")
+@pytest.mark.parametrize("how", ["page", "watch"])
+def test_a_deep_event_leaves_the_managed_fields_beside_it_unread(how: str) -> None:
+    """Read as objects they take 25 times their size, and the watcher would meet them again."""
+    script = (
+        "import sys\n"
+        "from eventrouter.kube.parsing import Added, parse_page, watch_events\n"
+        "def item(name, fields):\n"
+        "    managed = b'[{\"fieldsV1\":{%b}}]' % b','.join(fields)\n"
+        '    metadata = b\'{"name":"%b","uid":"u","resourceVersion":"7",\'\n'
+        '    return b\'{"metadata":%b"managedFields":%b}}\' % (metadata % name, managed)\n'
+        "def chain(depth):\n"
+        "    return b'{\"f:a\":' * depth + b'{}' + b'}' * depth\n"
+        "wide = [b'\"f:%05d\":%b' % (number, chain(480)) for number in range(320)]\n"
+        "deep = b'\"f:deep\":' + chain(9_990)\n"
+        "large = item(b'large', wide + [deep] * (sys.argv[1] == 'watch'))\n"
+        "items = b','.join([large, large, large, item(b'deep', [deep])])\n"
+        'page = b\'{"metadata":{"resourceVersion":"9"},"items":[%b]}\' % items\n'
+        'line = b\'{"type":"ADDED","object":%b}\\n\' % large\n'
+        "def peak():\n"
+        "    with open('/proc/self/status') as status:\n"
+        "        (line,) = (line for line in status if line.startswith('VmHWM:'))\n"
+        "    return int(line.split()[1]) // 1024\n"
+        "before = peak()\n"
+        "if sys.argv[1] == 'page':\n"
+        "    names = [event.metadata.name for event in parse_page(page).items]\n"
+        "    assert names == ['large'] * 3 + ['deep'], names\n"
+        "else:\n"
+        "    (added,) = watch_events([line])\n"
+        "    assert isinstance(added, Added), added\n"
+        "print(peak() - before)\n"
+    )
+    ended = run_script(script, how)
+
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) < 40
+
+
 @pytest.mark.parametrize("end", [b"", b"\\"])
 def test_a_line_that_is_cut_in_a_text_of_escapes_is_looked_at_once(end: bytes) -> None:
     """Looked at anew from each of them, it would take minutes."""

@@ -2,6 +2,7 @@
 
 import select
 import socket
+import threading
 
 import pytest
 import urllib3
@@ -38,6 +39,26 @@ def test_a_server_that_resets_a_connection_before_the_handshake_is_unreachable(m
             Pool(Endpoint(server=url, options={})).request(
                 "GET", "/", timeout=urllib3.Timeout(DEADLINE)
             )
+    assert raised.value.reason == "unreachable"
+
+
+def test_a_server_that_ends_a_connection_within_the_handshake_is_unreachable():
+    """As one that is away behind a load balancer: its credentials are as good as before."""
+
+    def accept_and_end():
+        end, _ = listener.accept()
+        with end:
+            end.recv(65536)  # unread, it would be a reset
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept_and_end)
+        thread.start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(ApiError, match="EOF") as raised, mapped_errors(url):
+            Pool(Endpoint(server=url, options={})).request(
+                "GET", "/", timeout=urllib3.Timeout(DEADLINE)
+            )
+        thread.join()
     assert raised.value.reason == "unreachable"
 
 
