@@ -136,7 +136,8 @@ def mapped_errors(server: str) -> Iterator[None]:
         raise ApiError(f"{server} has gone silent", reason="timeout") from error
     except urllib3.exceptions.SSLError as error:
         # An end without a word of TLS is that of a server that is away behind something.
-        is_end = isinstance(error.args[0], (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+        ends = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+        is_end = any(isinstance(cause, ends) for cause in error.args)
         reason = "unreachable" if is_end else "tls"
         raise ApiError(f"TLS with {server} failed: {_one_line(error)}", reason=reason) from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
