@@ -14,23 +14,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import urllib3
-
 from tests.drills.compaction import Compaction
+from tests.drills.held import Held
 from tests.drills.kubeconfig import administrator
 from tests.drills.pair import Pair, PodWatcher
 from tests.drills.patient import PatientClient
 from tests.drills.row import Row
 from tests.e2e.ledger import Ledger, State
 from tests.e2e.load import Load, Written, in_background
-from tests.e2e.oracle import Comparison, Expected, compare, event_time, expected_documents
+from tests.e2e.oracle import Comparison, Expected, compare, expected_documents
 from tests.e2e.pipeline import INDICES
 from tests.programs import ApiServer, Elasticsearch, Etcd, FluentBit
 from tests.support.waiting import eventually
 
 CONFIG = Path(__file__).parents[2] / "fluent" / "fluent-bit.yaml"
 RATE = 50.0
-_PAGE = 500
 
 T = TypeVar("T")
 
@@ -44,8 +42,7 @@ def figure(short: T, *, long: T) -> T:
 # may be many times slower. After an outage of ten minutes the next try may be five minutes away.
 RECOVERY_SECONDS = 600.0
 # The API server's interval of compaction: longer than the watcher waits between two tries (45 s at
-# most), and than a standby takes to lead, with a position that is a few seconds old. A cluster has
-# 300 s.
+# most), and than a standby takes to lead. A cluster has 300 s.
 COMPACTION_SECONDS = figure(60.0, long=300.0)
 
 
@@ -93,7 +90,7 @@ class Drill:
         self._pairs: list[Pair] = []
         self._checkpoint = self._directory / "checkpoint"
         self._kubeconfig: Path | None = None
-        self._held: set[str] = set()
+        self._held = Held(elasticsearch)
 
     def pair(
         self,
@@ -186,7 +183,7 @@ class Drill:
         """Let the load go on for a while, of a random length if two are given."""
         time.sleep(least if most is None else self.random.uniform(least, most))
 
-    def recover(self, *, timeout: float = RECOVERY_SECONDS) -> int:
+    def recover(self) -> int:
         """To be called when a fault ends, or where it has no end when it has struck: the seconds
         until Elasticsearch holds every state that was written until then. The last is the drill's.
 
@@ -198,7 +195,7 @@ class Drill:
         try:
             eventually(
                 lambda: self._is_there(count),
-                timeout=timeout,
+                timeout=RECOVERY_SECONDS,
                 interval=0.2,
                 what=f"all of {count} states in Elasticsearch",
             )
@@ -281,15 +278,12 @@ class Drill:
         for state in self.ledger.states:
             if any(first < state.revision <= last for first, last in self.blurs):
                 want = expected[state.id]
-                expected[state.id] = replace(
-                    want,
-                    verbs=want.verbs | {"ADDED", "UPDATED"},
-                    old_events=(*want.old_events, None),
-                )
+                verbs, old_events = want.verbs | {"ADDED", "UPDATED"}, (*want.old_events, None)
+                expected[state.id] = replace(want, verbs=verbs, old_events=old_events)
         return expected
 
-    def _required(self, count: int) -> list[State]:
-        """Of the first so many states, those that must arrive."""
+    def _required(self, count: int | None) -> list[State]:
+        """Of the first so many states, or of all, those that must arrive."""
         states = self.ledger.states[:count]
         if not self.gaps:
             return states
@@ -297,27 +291,8 @@ class Drill:
         return [state for state in states if expected[state.id].is_required]
 
     def _is_there(self, count: int | None = None) -> bool:
-        """Whether Elasticsearch has the first so many states, or all, by asking for each."""
-        states = self._required(len(self.ledger.states) if count is None else count)
-        missing = [state for state in states if state.id not in self._held]
-        for first in range(0, len(missing), _PAGE):
-            page = missing[first : first + _PAGE]
-            self._held |= self._found(page)
-            if any(state.id not in self._held for state in page):
-                return False
-        return True
-
-    def _found(self, states: Sequence[State]) -> set[str]:
-        wanted = [{"_index": _index(state), "_id": state.id, "_source": False} for state in states]
-        try:
-            answer = self.elasticsearch.request("POST", "/_mget", {"docs": wanted})
-        except (RuntimeError, urllib3.exceptions.HTTPError):
-            return set()  # it is down, or only just up
-        return {found["_id"] for found in answer["docs"] if found.get("found")}
+        """Whether Elasticsearch has the first so many states, or all."""
+        return self._held.has(self._required(count))
 
     def _told(self, found: Comparison) -> str:
         return f"{self.row}\n{found}\n" + "".join(pair.watcher.log_tail(15) for pair in self._pairs)
-
-
-def _index(state: State) -> str:
-    return f"kube-events-{event_time(state.event):%Y.%m.%d}"
