@@ -124,14 +124,17 @@ class Run:
         return result
 
     @contextmanager
-    def measured(self, count: int, *, timeout: float) -> Iterator[Result]:
-        """Measure from here until `count` more records are acknowledged.
+    def measured(
+        self, count: int, *, already: int | None = None, timeout: float
+    ) -> Iterator[Result]:
+        """Measure from here until `count` more records are acknowledged: more than there were, or
+        than `already`, where records come while somebody else asks.
 
         The watcher is asked how far it is once a second, and whenever it seems to be at the end.
         """
         result = Result(count, 0, 0, 0, 0, 0)
         programs = (self.watcher, self.sidecar, self.source)
-        already = self.watcher.acked()
+        already = self.watcher.acked() if already is None else already
         began, before = time.monotonic(), [usage(program) for program in programs]
         yield result
         asked_at, last = began, before[0]

@@ -120,7 +120,8 @@ def backpressure(scale: float) -> Figures:
         held = usage(run.watcher).memory
         assert run.probe is not None
         run.probe.most_a_second = 0
-        with run.measured(length - run.watcher.acked(), timeout=300) as rest:
+        already = run.watcher.acked()
+        with run.measured(length - already, already=already, timeout=300) as rest:
             pass
         return {
             "slow_rate": slow,
