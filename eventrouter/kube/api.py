@@ -138,8 +138,10 @@ def mapped_errors(server: str) -> Iterator[None]:
         # An end without a word of TLS is that of a server that is away behind something.
         ends = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
         is_end = any(isinstance(cause, ends) for cause in error.args)
-        reason = "unreachable" if is_end else "tls"
-        raise ApiError(f"TLS with {server} failed: {_one_line(error)}", reason=reason) from error
+        raise ApiError(
+            f"TLS with {server} failed: {_one_line(error)}",
+            reason="unreachable" if is_end else "tls",
+        ) from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         cause = error.args[-1] if error.args else None
         if isinstance(cause, (FileNotFoundError, PermissionError)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import yaml
@@ -166,7 +167,7 @@ def test_a_size_may_be_a_number_of_bytes():
     ],
 )
 def test_a_key_whose_entries_are_commented_out_is_an_empty_one(path):
-    values = None
+    values: Any = None
     for key in reversed(path.split(".")):
         values = {key: values}
     assert render(values=values) == render()
