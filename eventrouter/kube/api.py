@@ -11,7 +11,7 @@ import urllib3
 
 from eventrouter import __version__
 from eventrouter.errors import ApiError, ConfigError, EventrouterError
-from eventrouter.kube.credentials import Access, Credentials, Endpoint
+from eventrouter.kube.credentials import Access, Credentials
 from eventrouter.kube.parsing import parse_object
 from eventrouter.kube.pool import Pool
 from eventrouter.kube.status import answer_error
@@ -31,12 +31,12 @@ class KubeApi:
     ) -> None:
         self._credentials = credentials
         self.answered = answered
-        self._connected = _connected(credentials.current().endpoint)
+        self._pool = Pool(credentials.current().endpoint)
 
     @property
     def server(self) -> str:
         """The API server's URL."""
-        return self._connected[0].server
+        return self._pool.endpoint.server
 
     @contextlib.contextmanager
     def request(
@@ -100,18 +100,13 @@ class KubeApi:
         accept: str,
         timeout: urllib3.Timeout,
     ) -> urllib3.BaseHTTPResponse:
-        connected = self._connected
-        if access.endpoint is not connected[0]:
-            connected = self._connected = _connected(access.endpoint)
-        endpoint, pool = connected
-        with mapped_errors(endpoint.server):
+        pool = self._pool
+        if access.endpoint is not pool.endpoint:
+            pool = self._pool = Pool(access.endpoint)
+        with mapped_errors(pool.endpoint.server):
             return pool.request(
                 method, target, body=body, headers=_headers(access, accept), timeout=timeout
             )
-
-
-def _connected(endpoint: Endpoint) -> tuple[Endpoint, Pool]:
-    return endpoint, Pool(endpoint)
 
 
 def _headers(access: Access, accept: str) -> dict[str, str]:

@@ -115,7 +115,7 @@ def watch_events(lines: Iterable[bytes]) -> Iterator[WatchItem]:
     yield from _reached(last_deleted)
 
 
-def _typed(decode: Callable[[bytes | Raw], T], text: bytes | Raw) -> T:
+def _typed(decode: Callable[[bytes], T], text: bytes) -> T:
     """Read it by its type, what is nested too deep as null. Raises what is _REFUSED.
 
     Only an event's managedFields are so deep, which no type here has: without a type, they and
@@ -124,7 +124,7 @@ def _typed(decode: Callable[[bytes | Raw], T], text: bytes | Raw) -> T:
     try:
         return decode(text)
     except RecursionError:
-        return decode(_shallow(bytes(text)))
+        return decode(_shallow(text))
 
 
 def _reached(deleted: bytes) -> Iterator[Reached]:
@@ -168,7 +168,7 @@ def parse_page(body: bytes) -> Page:
 def _events(texts: Iterable[Raw]) -> Iterator[Event]:
     for text in texts:
         try:
-            event = _typed(_event, text)
+            event = _event(text)
         except _REFUSED:
             raw = _parse(bytes(text))
             if not isinstance(raw, dict):

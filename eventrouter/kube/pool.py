@@ -35,6 +35,7 @@ class Pool:
     """The connections to one API server, with keepalives. They are made on demand. Thread-safe."""
 
     def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
         files = {option: _file_of(content) for option, content in endpoint.contents.items()}
         options: dict[str, Any] = {
             **endpoint.options,
