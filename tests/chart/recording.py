@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,6 +17,13 @@ _IGNORED = ("python_", "process_")
 _PAUSE_SECONDS = 1.0
 
 
+class Scrape(NamedTuple):
+    """The samples by their series, and the endpoints that answered."""
+
+    samples: dict[str, float]
+    endpoints: set[str]
+
+
 class Recording:
     """What two endpoints say each second. Times are in seconds since the recording began."""
 
@@ -25,8 +33,7 @@ class Recording:
         self._endpoints = {"10.0.0.1:8080": watcher_url, "10.0.0.1:2020": fluent_bit_url}
         self._http = urllib3.PoolManager(retries=False, timeout=0.5)
         self._began = time.time()
-        self._scrapes: list[dict[str, float]] = []  # by series
-        self._answers: list[set[str]] = []  # which endpoints answered it
+        self._scrapes: list[Scrape] = []
         self._turn = 0
 
     @property
@@ -48,7 +55,8 @@ class Recording:
         end = self.seconds + seconds
 
         def is_over() -> bool:
-            return self.seconds >= end and set().union(*self._since_turn()) <= self._answers[-1]
+            answered = (scrape.endpoints for scrape in self._scrapes[self._turn :])
+            return self.seconds >= end and set().union(*answered) <= self._scrapes[-1].endpoints
 
         self.record_until(is_over, meanwhile=meanwhile, timeout=seconds + 60, what="all answers")
 
@@ -76,39 +84,34 @@ class Recording:
         pace, and a time that stood still does so for ever.
         """
         steps = round(going_on_seconds / _PAUSE_SECONDS)
-        names = {name for scrape in self._scrapes for name in scrape}
+        names = {name for scrape in self._scrapes for name in scrape.samples}
         return {name: f"{self._recorded(name)} {self._going_on(name, steps)}" for name in names}
-
-    def _since_turn(self) -> list[set[str]]:
-        return self._answers[self._turn :]
 
     def _scrape(self) -> None:
         """When it is due. One that was due a whole pause ago was missed."""
         while (wait := self._began + self.seconds - time.time()) < -_PAUSE_SECONDS:
-            self._scrapes.append({})
-            self._answers.append(set())
+            self._scrapes.append(Scrape({}, set()))
         time.sleep(max(0.0, wait))
-        scrape: dict[str, float] = {}
-        answers: set[str] = set()
+        scrape = Scrape({}, set())
         for instance, url in self._endpoints.items():
             try:
-                scrape |= self._samples(self._http.request("GET", url).data.decode(), instance)
+                text = self._http.request("GET", url).data.decode()
             except urllib3.exceptions.HTTPError:
                 continue
-            answers.add(instance)
+            scrape.endpoints.add(instance)
+            scrape.samples.update(self._samples(text, instance))
         self._scrapes.append(scrape)
-        self._answers.append(answers)
 
     def _recorded(self, name: str) -> str:
-        return " ".join(_text(scrape.get(name)) for scrape in self._scrapes)
+        return " ".join(_text(scrape.samples.get(name)) for scrape in self._scrapes)
 
     def _going_on(self, name: str, steps: int) -> str:
-        last = self._scrapes[-1].get(name)
+        last = self._scrapes[-1].samples.get(name)
         if last is None:
             return "stale"
         if math.isnan(last):
             return " ".join(["NaN"] * steps)
-        end = [scrape.get(name, last) for scrape in self._scrapes[self._turn :]]
+        end = [scrape.samples.get(name, last) for scrape in self._scrapes[self._turn :]]
         pace = (end[-1] - end[0]) / (len(end) - 1)
         if "_timestamp_seconds" in name and pace:
             pace = _PAUSE_SECONDS

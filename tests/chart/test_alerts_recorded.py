@@ -70,8 +70,8 @@ def _value(watcher, name):
 
 def _chunks(watcher, outputs):
     """How many chunks wait, by the metric; 0 while it does not know."""
-    count = watcher.metrics().total("eventrouter_buffer_chunks", outputs=outputs)
-    return 0 if math.isnan(count) else count
+    waiting = watcher.metrics().total("eventrouter_buffer_chunks", outputs=outputs)
+    return 0 if math.isnan(waiting) else waiting
 
 
 def alert(alert_name, severity, **labels):

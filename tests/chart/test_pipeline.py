@@ -11,6 +11,7 @@ from tests.chart.chart import CHART, ROOT, helm
 from tests.programs import ApiRefused, Elasticsearch, Watcher
 from tests.programs.jars import jdk
 from tests.programs.required import required
+from tests.support.events import state_id
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
@@ -128,7 +129,7 @@ def test_every_odd_event_gets_from_the_api_into_elasticsearch(
         except ApiRefused:
             never_created.append(name)
         else:
-            created[f"{made['metadata']['uid']}-{made['metadata']['resourceVersion']}"] = name
+            created[state_id(made)] = name
     assert never_created == ["only-dots"]
 
     def missing():

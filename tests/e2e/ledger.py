@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.programs import KubeClient
+from tests.support.events import state_id
 
 Event = dict[str, Any]
 
@@ -126,7 +127,7 @@ class Ledger:
         """
         strangers = self.strangers(client)
         listed = {
-            _id(event): as_core(event)
+            state_id(event): as_core(event)
             for event in client.events()
             if event["metadata"]["uid"] not in strangers
         }
@@ -153,7 +154,3 @@ def without_managed_fields(event: Event) -> Event:
 def ids(states: Iterable[State]) -> set[str]:
     """Their ids."""
     return {state.id for state in states}
-
-
-def _id(event: Event) -> str:
-    return f"{event['metadata']['uid']}-{event['metadata']['resourceVersion']}"

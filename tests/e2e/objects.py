@@ -8,6 +8,7 @@ from typing import Any
 from eventrouter.config import ObjectKind
 from eventrouter.enrich.kinds import KNOWN, parse_kinds
 from tests.programs import KubeClient
+from tests.support.events import state_id
 
 Json = dict[str, Any]
 
@@ -125,5 +126,4 @@ class Objects:
             "count": 1,
             **fields,
         }
-        metadata = self.client.create_event(event)["metadata"]
-        return f"{metadata['uid']}-{metadata['resourceVersion']}"
+        return state_id(self.client.create_event(event))

@@ -11,7 +11,7 @@ import pytest
 
 from eventrouter.standins.receiver.receiver import Receiver
 from tests.programs import ApiServer, KubeClient, Watcher
-from tests.support.events import event_to_write
+from tests.support.events import event_to_write, state_id
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
@@ -57,7 +57,7 @@ class Ledger:
                 written = self._client.create_event(event)
                 known.append(written)
             occurred += more
-            ids.add(f"{written['metadata']['uid']}-{written['metadata']['resourceVersion']}")
+            ids.add(state_id(written))
         return ids, occurred
 
 

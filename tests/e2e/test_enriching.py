@@ -16,6 +16,7 @@ from tests.e2e.flowcontrol import FlowControl
 from tests.e2e.objects import ALL, NAMESPACE, WIDGET, Objects, right
 from tests.programs import ApiServer, Watcher
 from tests.programs.apiserver import READ_EVENTS
+from tests.support.events import state_id
 from tests.support.metrics import Samples
 from tests.support.waiting import eventually
 
@@ -209,8 +210,7 @@ def test_an_api_server_that_is_slow_and_then_away_delays_no_record(
         last = [objects.event_about(pod) for pod in pods]
         missing = set(last)
         while missing:
-            metadata = next(events)["metadata"]
-            missing.discard(f"{metadata['uid']}-{metadata['resourceVersion']}")
+            missing.discard(state_id(next(events)))
     apiserver.kill()
     receiver.wait_for(lambda: set(last) <= receiver.records.keys())
 

@@ -18,6 +18,7 @@ from eventrouter.standins.apiserver.http import Request
 from eventrouter.standins.apiserver.server import ApiServer
 from tests.integration.cluster import Cluster, check
 from tests.integration.follower import Follower
+from tests.support.events import state_id
 from tests.support.waiting import eventually
 
 Expiry = Literal["status", "line", "empty"]
@@ -310,8 +311,7 @@ def _undo_and_pass_by(cluster: Cluster, *, restored: int, name: str, times: int)
     cluster.store.restore(restored)
     ids = set()
     for _ in range(times):
-        metadata = cluster.store.update("default", name, {"count": 7})["metadata"]
-        ids.add(f"{metadata['uid']}-{metadata['resourceVersion']}")
+        ids.add(state_id(cluster.store.update("default", name, {"count": 7})))
     return ids
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 
-from tests.programs.building import BuildError
+from tests.programs.building import BuildError, Progress
 from tests.programs.catalog import GROUPS, RECIPES
 from tests.programs.part import Part
 
@@ -44,16 +45,18 @@ def _build(name: str) -> bool:
     if recipe.build is None or not part.can_be_built:
         return True
     started = time.monotonic()
-    for is_last in (False, True):
-        try:
-            recipe.build(lambda line: print(line, flush=True))
-        except BuildError as error:
-            print(f"{name}: {error}", file=sys.stderr)
-            if is_last:
-                return False
-        else:
-            break
+    if not (_is_built(name, recipe.build) or _is_built(name, recipe.build)):
+        return False
     print(f"built {name} in {time.monotonic() - started:.0f} s", flush=True)
+    return True
+
+
+def _is_built(name: str, build: Callable[[Progress], None]) -> bool:
+    try:
+        build(lambda line: print(line, flush=True))
+    except BuildError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return False
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,6 +44,11 @@ _EVENT: dict[str, Any] = {
 def todays_index(prefix: str = "kube-events") -> str:
     """The index that an event of now goes to."""
     return f"{prefix}-{datetime.now(UTC):%Y.%m.%d}"
+
+
+def state_id(event: Mapping[str, Any]) -> str:
+    """The id of the record of this state."""
+    return f"{event['metadata']['uid']}-{event['metadata']['resourceVersion']}"
 
 
 def make_event(

@@ -254,6 +254,15 @@ def test_an_event_of_any_depth_is_read_and_takes_nothing_along(depth: int) -> No
     assert item.event.metadata.name == "odd"
 
 
+# In MiB. `ru_maxrss` has also what the process that started this one had.
+PEAK = """
+def peak():
+    with open('/proc/self/status') as status:
+        (line,) = (line for line in status if line.startswith('VmHWM:'))
+    return int(line.split()[1]) // 1024
+"""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts from the program's start")
 def test_a_deep_event_with_a_million_escapes_takes_little_more_than_its_size() -> None:
     """Go writes each < as an escape. The watcher has 128 MiB, and would meet the event again."""
@@ -262,16 +271,12 @@ def test_a_deep_event_with_a_million_escapes_takes_little_more_than_its_size() -
         "deep = b'{\"a\":' * 2_000 + b'1' + b'}' * 2_000\n"
         "text = b'\\\\u003c' * 1_400_000\n"
         'line = b\'{"type":"ADDED","object":{"message":"%b","odd":%b}}\' % (text, deep)\n'
-        "def peak():\n"
-        "    with open('/proc/self/status') as status:\n"
-        "        (line,) = (line for line in status if line.startswith('VmHWM:'))\n"
-        "    return int(line.split()[1]) // 1024\n"
         "before = peak()\n"
         "(item,) = watch_events([line])\n"
         "assert isinstance(item, Added), item\n"
         "print(peak() - before)\n"
     )
-    ended = run_script(script)
+    ended = run_script(PEAK + script)
 
     assert ended.returncode == 0, ended.stderr
     assert int(ended.stdout) < 60
@@ -296,10 +301,6 @@ def test_a_deep_event_leaves_the_managed_fields_beside_it_unread(how: str) -> No
         "items = b','.join([large, large, large, item(b'deep', [deep])])\n"
         'page = b\'{"metadata":{"resourceVersion":"9"},"items":[%b]}\' % items\n'
         'line = b\'{"type":"ADDED","object":%b}\\n\' % large\n'
-        "def peak():\n"
-        "    with open('/proc/self/status') as status:\n"
-        "        (line,) = (line for line in status if line.startswith('VmHWM:'))\n"
-        "    return int(line.split()[1]) // 1024\n"
         "before = peak()\n"
         "if sys.argv[1] == 'page':\n"
         "    names = [event.metadata.name for event in parse_page(page).items]\n"
@@ -309,7 +310,7 @@ def test_a_deep_event_leaves_the_managed_fields_beside_it_unread(how: str) -> No
         "    assert isinstance(added, Added), added\n"
         "print(peak() - before)\n"
     )
-    ended = run_script(script, how)
+    ended = run_script(PEAK + script, how)
 
     assert ended.returncode == 0, ended.stderr
     assert int(ended.stdout) < 40
